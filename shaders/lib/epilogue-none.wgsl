@@ -1,0 +1,3 @@
+fn epilogue(v: vec4f, row: u32, col4: u32) -> vec4f {
+  return v;
+}

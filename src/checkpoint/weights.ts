@@ -1,0 +1,188 @@
+import { WgrankError } from '../errors.ts';
+import type { Dtype, Tensor } from '../tensor/tensor.ts';
+import { isWeightStorage, type Checkpoint, type TensorInfo, type WeightStorage } from './checkpoint.ts';
+
+/** What linear weights and tables are stored as on the GPU; vectors are always f32. */
+export type StorageDtype = Extract<Dtype, 'f32' | 'f16' | 'bf16'>;
+
+/** A run of elements of one checkpoint tensor. */
+export interface WeightSource {
+  readonly info: TensorInfo & { readonly dtype: WeightStorage };
+  readonly firstElement: number;
+  readonly elements: number;
+}
+
+/** One GPU tensor and where its elements come from, one source after the other. */
+export interface WeightUpload {
+  readonly tensor: Tensor;
+  /** `plain` keeps the order of the checkpoint, `panels` is what matmul reads (shaders/pack-panels.wgsl). */
+  readonly layout: 'plain' | 'panels';
+  readonly sources: readonly WeightSource[];
+}
+
+/** A linear layer `[N, K]` with its bias `[N]`. */
+export interface Linear {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+}
+
+/** One name, or several spellings of it of which the checkpoint has one. */
+export type TensorName = string | readonly string[];
+
+interface Ledger {
+  readonly checkpoint: Checkpoint;
+  readonly storage: StorageDtype;
+  readonly bindingBytes: number;
+  readonly read: Set<string>;
+  readonly uploads: WeightUpload[];
+}
+
+/**
+ * A cursor over a checkpoint. The methods hand out tensor handles and note what to upload; nothing is read until the
+ * uploader runs, so that a model is recorded, measured and refused before a byte of it is moved.
+ *
+ * Every method throws WgrankError `tensor-missing` or `tensor-shape`, naming the tensor and both shapes.
+ */
+export class Weights {
+  readonly #ledger: Ledger;
+  readonly #prefix: string;
+
+  private constructor(ledger: Ledger, prefix: string) {
+    this.#ledger = ledger;
+    this.#prefix = prefix;
+  }
+
+  /**
+   * @param storage      dtype of linear weights and tables on the GPU
+   * @param bindingBytes largest binding of the adapter: longer tables are cut by rows
+   */
+  static of(checkpoint: Checkpoint, storage: StorageDtype, bindingBytes: number): Weights {
+    return new Weights({ checkpoint, storage, bindingBytes, read: new Set(), uploads: [] }, '');
+  }
+
+  /** The cursor below a prefix: `at('encoder.layer', 3)`. */
+  at(...path: readonly (string | number)[]): Weights {
+    const below = path.filter((step) => step !== '').map((step) => `${step}.`);
+    return new Weights(this.#ledger, this.#prefix + below.join(''));
+  }
+
+  /** Whether a tensor of this name exists below the cursor. */
+  has(name: string): boolean {
+    return this.#ledger.checkpoint.tensors.has(this.#prefix + name);
+  }
+
+  /** `[length]`, as f32. */
+  vector(name: TensorName, length: number): Tensor {
+    return this.#add('f32', [length], 'plain', [this.#source(name, [length])]);
+  }
+
+  /** One row of `[rows, columns]` as f32 `[columns]`; of a vector, one element as `[1]`. */
+  row(name: TensorName, shape: readonly [number] | readonly [number, number], row: number): Tensor {
+    const columns = shape[1] ?? 1;
+    const whole = this.#source(name, shape);
+    return this.#add('f32', [columns], 'plain', [{ ...whole, firstElement: row * columns, elements: columns }]);
+  }
+
+  /** Weight `[n, k]` and bias `[n]` of the layer `name`. */
+  linear(name: string, n: number, k: number): Linear {
+    return this.stackedLinear([name], n, k);
+  }
+
+  /** Several layers of the same input as one: their rows one below the other. @param n rows of each */
+  stackedLinear(names: readonly string[], n: number, k: number): Linear {
+    const weights = names.map((name) => this.#source(`${name}.weight`, [n, k]));
+    const biases = names.map((name) => this.#source(`${name}.bias`, [n]));
+    const rows = n * names.length;
+    return {
+      weight: this.#add(this.#ledger.storage, [rows, k], 'panels', weights),
+      bias: this.#add('f32', [rows], 'plain', biases),
+    };
+  }
+
+  /** `[rows, columns]`, cut by rows into as many parts as the adapter's binding limit asks for. */
+  table(name: TensorName, rows: number, columns: number): Tensor[] {
+    const { storage, bindingBytes } = this.#ledger;
+    const whole = this.#source(name, [rows, columns]);
+    const rowsPerPart = Math.floor(bindingBytes / (columns * (storage === 'f32' ? 4 : 2)));
+    const parts: Tensor[] = [];
+    for (let first = 0; first < rows; first += rowsPerPart) {
+      const count = Math.min(rowsPerPart, rows - first);
+      const source = { ...whole, firstElement: first * columns, elements: count * columns };
+      parts.push(this.#add(storage, [count, columns], 'plain', [source]));
+    }
+    return parts;
+  }
+
+  /** `[rows, columns]` as one tensor, for tables that kernels read whole. */
+  wholeTable(name: TensorName, rows: number, columns: number): Tensor {
+    return this.#add(this.#ledger.storage, [rows, columns], 'plain', [this.#source(name, [rows, columns])]);
+  }
+
+  /**
+   * Ends the reading.
+   * @param ignorable names that published checkpoints carry and the forward pass does not use
+   * @returns what to upload
+   * @throws WgrankError `tensor-unexpected` when another tensor was left unread
+   */
+  finish(ignorable: readonly RegExp[]): readonly WeightUpload[] {
+    const { checkpoint, read, uploads } = this.#ledger;
+    const left = [...checkpoint.tensors.keys()].filter(
+      (name) => !read.has(name) && !ignorable.some((pattern) => pattern.test(name)),
+    );
+    if (left.length > 0) {
+      const names = left.slice(0, 10).join(', ') + (left.length > 10 ? `, … (${left.length} tensors)` : '');
+      throw new WgrankError(
+        'tensor-unexpected',
+        'weights',
+        `the model does not use ${names} (a checkpoint of another architecture?)`,
+      );
+    }
+    return uploads;
+  }
+
+  #source(name: TensorName, shape: readonly number[]): WeightSource {
+    const { checkpoint, read } = this.#ledger;
+    const spellings = (typeof name === 'string' ? [name] : name).map((spelling) => this.#prefix + spelling);
+    const found = spellings.find((spelling) => checkpoint.tensors.has(spelling));
+    const info = found === undefined ? undefined : checkpoint.tensors.get(found);
+    if (!info) {
+      throw new WgrankError(
+        'tensor-missing',
+        'weights',
+        `the checkpoint lacks ${spellings.join(' or ')} [${shape.join(', ')}]`,
+      );
+    }
+    const { dtype } = info;
+    const wrong = info.shape.length !== shape.length || shape.some((size, axis) => size !== info.shape[axis]);
+    if (wrong || !isWeightStorage(dtype)) {
+      throw new WgrankError(
+        'tensor-shape',
+        'weights',
+        `${info.name} is ${dtype}[${info.shape.join(', ')}] (config.json implies [${shape.join(', ')}] of F32, F16 or BF16)`,
+      );
+    }
+    read.add(info.name);
+    return { info: { ...info, dtype }, firstElement: 0, elements: shape.reduce((product, size) => product * size, 1) };
+  }
+
+  #add(
+    dtype: StorageDtype,
+    shape: readonly number[],
+    layout: 'plain' | 'panels',
+    sources: readonly WeightSource[],
+  ): Tensor {
+    const tensor: Tensor = { name: sources.map(({ info }) => info.name).join(' + '), dtype, shape, role: 'weight' };
+    this.#ledger.uploads.push({ tensor, layout, sources });
+    return tensor;
+  }
+}
+
+/** What `auto` means: the dtype in which the checkpoint holds most of its bytes. */
+export function storedDtype(checkpoint: Checkpoint): StorageDtype {
+  const bytes = { F32: 0, F16: 0, BF16: 0 };
+  for (const { dtype, byteLength } of checkpoint.tensors.values()) {
+    if (isWeightStorage(dtype)) bytes[dtype] += byteLength;
+  }
+  if (bytes.F32 >= bytes.F16 && bytes.F32 >= bytes.BF16) return 'f32';
+  return bytes.F16 >= bytes.BF16 ? 'f16' : 'bf16';
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import process from 'node:process';
+import { launch } from './cli/launch.ts';
+import { run } from './cli/run.ts';
+import { resolveModel } from './hub/resolve-model-node.ts';
+import { describeModel } from './rerank/describe-model-node.ts';
+import { createReranker } from './rerank/create-reranker.ts';
+import { spawnEngine } from './server/engine-process.ts';
+import { createPairEncoder } from './text/create-pair-encoder-node.ts';
+
+const print = (text: string) => void process.stdout.write(text);
+const log = (text: string) => void process.stderr.write(text);
+// `wgrank serve | head` closes our output; that must not end the server.
+process.stdout.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
+
+const parts = { resolveModel, describeModel, createEncoder: createPairEncoder, spawnEngine, createReranker };
+process.exit(
+  await run(process.argv.slice(2), {
+    launch: (flags) => launch(flags, parts, { print: (line) => print(`${line}\n`), log: (line) => log(`${line}\n`) }),
+    writeOut: print,
+    writeErr: log,
+  }),
+);

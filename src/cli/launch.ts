@@ -1,0 +1,110 @@
+import { WgrankError } from '../errors.ts';
+import type { EngineInfo, ModelKind } from '../rerank/engine.ts';
+import { serve, type RunningServer, type ServeOptions, type ServeParts } from '../server/serve.ts';
+import { rankExample } from './example.ts';
+import { reportReady, reportStart, type LaunchFacts } from './report.ts';
+import type { ServeFlags } from './serve-flags.ts';
+import { stopOnSignals } from './signals.ts';
+
+/** What a checkpoint says about itself before it is loaded. */
+export interface ModelDescription {
+  readonly kind: ModelKind;
+  readonly architecture: string;
+  /** Longest pair in tokens. */
+  readonly maxTokens: number;
+}
+
+/** The rooms that the command line connects. */
+export interface LaunchParts extends ServeParts {
+  resolveModel(pathOrId: string): Promise<{ readonly dir: string; readonly source: string }>;
+  describeModel(modelDir: string): Promise<ModelDescription>;
+}
+
+/** Where a running server speaks: `log` for the operator, `print` for what was asked for (the example). */
+export interface LaunchOutput {
+  log(line: string): void;
+  print(line: string): void;
+}
+
+/**
+ * `wgrank serve`: resolves, checks, listens, loads, reports, and stays until a signal stops it.
+ * @returns the exit code: 0 after a clean stop, 1 when requests had to be cut
+ * @throws WgrankError whatever keeps the server from starting
+ */
+export async function launch(flags: ServeFlags, parts: LaunchParts, output: LaunchOutput): Promise<number> {
+  const { dir, source } = await parts.resolveModel(flags.modelPath);
+  const description = await parts.describeModel(dir);
+  checkLaunch(flags, description);
+  const server = await serve(toServeOptions(flags, dir, description, output.log), parts);
+  const stopped = stopOnSignals(server, output.log);
+  const facts: LaunchFacts = { flags, description, source, url: server.url };
+  reportStart(facts).forEach(output.log);
+  const startedAt = performance.now();
+  const info = await Promise.race([readyOrClosed(server, stopped), stopped]);
+  if (typeof info === 'number') return info;
+  reportReady(facts, info, performance.now() - startedAt).forEach(output.log);
+  if (flags.example) await rankExample(server.url, output);
+  return stopped;
+}
+
+/** A model that cannot be loaded takes the server down, unless it is going down already. */
+async function readyOrClosed(server: RunningServer, stopped: Promise<number>): Promise<EngineInfo | number> {
+  try {
+    return await server.ready;
+  } catch (error) {
+    if (error instanceof WgrankError && error.code === 'cancelled') return stopped;
+    await server.close();
+    throw error;
+  }
+}
+
+/**
+ * The command line against the model.
+ * source of the two sentences: SGLang, which says them per request; here they are said once, at start.
+ * @throws WgrankError `launch-refused`
+ */
+export function checkLaunch(flags: ServeFlags, { kind, maxTokens }: ModelDescription): void {
+  if (flags.isEmbedding && kind === 'text-decoder') {
+    throw refusal(
+      'Detected Qwen3 reranker chat template, but the server is not in generation mode. Please relaunch without --is-embedding for Qwen3-Reranker models.',
+    );
+  }
+  if (flags.isEmbedding && kind === 'vl-decoder') {
+    throw refusal(
+      'Detected Qwen3-VL reranker, but the server is not in generation mode. Please relaunch without --is-embedding for Qwen3-VL-Reranker models.',
+    );
+  }
+  if (flags.maxLength !== undefined && flags.maxLength > maxTokens) {
+    throw new WgrankError(
+      'launch-refused',
+      'serve',
+      `--max-length ${flags.maxLength} exceeds what the model can read: ${maxTokens} tokens (pass that or less, or leave the flag out)`,
+    );
+  }
+}
+
+const refusal = (sentence: string) => new WgrankError('launch-refused', '', sentence);
+
+function toServeOptions(
+  flags: ServeFlags,
+  modelDir: string,
+  description: ModelDescription,
+  log: (line: string) => void,
+): ServeOptions {
+  const { host, port, dtype, truncate, maxBodyBytes, maxDocuments } = flags;
+  return {
+    modelDir,
+    model: flags.modelPath,
+    maxLength: flags.maxLength ?? description.maxTokens,
+    host,
+    port,
+    dtype,
+    truncate,
+    maxBodyBytes,
+    maxDocuments,
+    log,
+    ...(flags.servedModelName === undefined ? {} : { servedModelName: flags.servedModelName }),
+    ...(flags.maxBatchTokens === undefined ? {} : { maxBatchTokens: flags.maxBatchTokens }),
+    ...(flags.tokenizerWorkers === undefined ? {} : { tokenizerWorkers: flags.tokenizerWorkers }),
+  };
+}

@@ -1,0 +1,42 @@
+import type { EngineInfo } from '../rerank/engine.ts';
+import type { ModelDescription } from './launch.ts';
+import { readVersion } from './run.ts';
+import type { ServeFlags } from './serve-flags.ts';
+
+/** What is known before the model has loaded. */
+export interface LaunchFacts {
+  readonly flags: ServeFlags;
+  readonly description: ModelDescription;
+  /** Where the model was found: folder, embedded, cache. */
+  readonly source: string;
+  readonly url: string;
+}
+
+/** Lines for the operator when the server listens and the model starts to load. */
+export function reportStart({ flags, description, source, url }: LaunchFacts): string[] {
+  const lines = [
+    `wgrank ${readVersion()} · loading ${flags.modelPath} (${source}) · ${description.architecture}, ${description.kind}`,
+  ];
+  if (source === 'embedded')
+    lines.push('note: the embedded model has random weights; its scores show the path, not relevance');
+  if (flags.ignored.length > 0) lines.push(`no effect here: ${flags.ignored.join(', ')}`);
+  if (!isLoopback(flags.host)) lines.push(`warning: no authentication: whoever reaches ${url} can use this server`);
+  return lines;
+}
+
+/** Lines for the operator when the model answers. */
+export function reportReady({ flags, url }: LaunchFacts, info: EngineInfo, loadMs: number): string[] {
+  const tooLong = flags.truncate ? 'longer ones are cut' : 'longer ones are refused';
+  return [
+    `adapter  ${info.adapter}${info.software ? ' (software)' : ''}`,
+    `weights  ${info.dtype}`,
+    `limits   ${info.maxTokens} tokens a pair (${tooLong}) · ${info.maxBatchTokens} tokens a batch · ` +
+      `${flags.maxDocuments} documents and ${flags.maxBodyBytes} bytes a request`,
+    ...info.warnings.map((warning) => `warning: ${warning}`),
+    `ready after ${(loadMs / 1000).toFixed(1)} s at ${url} · POST /v1/rerank answers with SGLang's bare array`,
+  ];
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}

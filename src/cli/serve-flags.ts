@@ -1,0 +1,113 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import type { WeightDtype } from '../rerank/engine.ts';
+import { defaultMaxBodyBytes, defaultMaxDocuments } from '../server/app.ts';
+import { declareSglangFlags, sortSglangFlags } from './sglang-flags.ts';
+
+/** `wgrank serve`, parsed. */
+export interface ServeFlags {
+  readonly modelPath: string;
+  readonly host: string;
+  readonly port: number;
+  readonly isEmbedding: boolean;
+  readonly dtype: WeightDtype;
+  readonly servedModelName: string | undefined;
+  /** Tokens; undefined: the model's own maximum. */
+  readonly maxLength: number | undefined;
+  readonly truncate: boolean;
+  readonly maxBatchTokens: number | undefined;
+  readonly maxBodyBytes: number;
+  readonly maxDocuments: number;
+  readonly tokenizerWorkers: number | undefined;
+  readonly example: boolean;
+  /** SGLang flags that were given and do nothing here. */
+  readonly ignored: readonly string[];
+}
+
+/** Comes with the package, so that everything runs without a network. */
+export const embeddedModel = 'tiny-bge-reranker';
+
+const dtypeNames: Readonly<Record<string, WeightDtype>> = {
+  auto: 'auto',
+  half: 'f16',
+  float16: 'f16',
+  f16: 'f16',
+  bfloat16: 'bf16',
+  bf16: 'bf16',
+  float: 'f32',
+  float32: 'f32',
+  f32: 'f32',
+};
+
+/** Declares the options of `wgrank serve`. Names, defaults and meanings are SGLang's where SGLang has the flag. */
+export function declareServeFlags(command: Command): void {
+  command
+    .optionsGroup('Model:')
+    .option(
+      '--model, --model-path <path>',
+      'folder, embedded model, or hub id in the local cache',
+      nonEmpty,
+      embeddedModel,
+    )
+    .option('--revision <name>', 'branch, tag or commit of a hub id', nonEmpty)
+    .option('--dtype <name>', 'what weights are stored as: auto, float32, float16, bfloat16', readDtype, 'auto')
+    .option(
+      '--context-length, --max-length <tokens>',
+      "longest pair; default: the model's own maximum",
+      integer(8, 1 << 20),
+    )
+    .option('--no-truncate', 'refuse pairs that are too long (400) instead of cutting the document')
+    .option('--is-embedding', 'accepted for cross-encoders, as SGLang wants it; refused for decoder-only models')
+    .option('--max-batch-tokens <tokens>', 'tokens of one batch; default: what suits the adapter', integer(16, 1 << 24))
+    .optionsGroup('HTTP:')
+    .option('--host <address>', 'address to listen on', nonEmpty, '127.0.0.1')
+    .option('--port <number>', 'port to listen on; 0 takes a free one', integer(0, 65535), 30000)
+    .option('--served-model-name <name>', 'name in /v1/models; default: the model path', nonEmpty)
+    .option('--max-body-bytes <bytes>', 'largest request body', integer(1, 1 << 30), defaultMaxBodyBytes)
+    .option('--max-documents <count>', 'documents of one request', integer(1, 1_000_000), defaultMaxDocuments)
+    .option('--tokenizer-worker-num, --tokenizer-workers <count>', 'threads that tokenise', integer(1, 256))
+    .optionsGroup('Other:')
+    .option('--example', 'rank one example after start and print it with a curl line to try');
+  declareSglangFlags(command);
+}
+
+/** @throws Error with the sentence for the operator when a flag is refused */
+export function readServeFlags(command: Command): ServeFlags {
+  const values = command.opts();
+  return {
+    modelPath: values.revision === undefined ? values.modelPath : `${values.modelPath}@${values.revision}`,
+    host: values.host,
+    port: values.port,
+    isEmbedding: values.isEmbedding === true,
+    dtype: values.dtype,
+    servedModelName: values.servedModelName,
+    maxLength: values.maxLength,
+    truncate: values.truncate,
+    maxBatchTokens: values.maxBatchTokens,
+    maxBodyBytes: values.maxBodyBytes,
+    maxDocuments: values.maxDocuments,
+    tokenizerWorkers: values.tokenizerWorkers,
+    example: values.example === true,
+    ignored: sortSglangFlags(values),
+  };
+}
+
+function readDtype(text: string): WeightDtype {
+  const dtype = Object.hasOwn(dtypeNames, text) ? dtypeNames[text] : undefined;
+  if (dtype === undefined) throw new InvalidArgumentError(`It must be one of ${Object.keys(dtypeNames).join(', ')}.`);
+  return dtype;
+}
+
+function nonEmpty(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.');
+  return text;
+}
+
+/** Decimal digits only: `1e3`, `0x10`, `1_000` and fractions are typing errors here. */
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max))
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}

@@ -1,0 +1,34 @@
+import type { JsonValue } from '../checkpoint/json-value.ts';
+import type { Weights, WeightUpload } from '../checkpoint/weights.ts';
+import type { HostBatch } from '../nn/ragged-batch.ts';
+import type { Net } from '../nn/net.ts';
+import type { Sizes, Tensor } from '../tensor/tensor.ts';
+
+/** A recorded forward pass. */
+export interface Recording {
+  /** f32 [S], one raw logit per sequence. */
+  readonly logits: Tensor;
+  /** Intermediates by the names that goldens use: `embeddings`, `layer0`, …, `pooled`. */
+  readonly taps: Readonly<Record<string, Tensor>>;
+  readonly uploads: readonly WeightUpload[];
+}
+
+/** A configured model: everything that is known before weights are read. */
+export interface Model {
+  /** Longest sequence, special tokens included. */
+  readonly maxTokens: number;
+  /** Ids are below this. */
+  readonly vocabularySize: number;
+  /** Bytes of the widest activation row, which bound the tokens of a batch on adapters with small bindings. */
+  readonly widestRowBytes: number;
+  /** What the score of a pair is, given its logit. */
+  readonly activation: 'identity' | 'sigmoid';
+  /** Things to tell the operator. */
+  readonly warnings: readonly string[];
+  record(net: Net, weights: Weights): Recording;
+  capacity(tokens: number, sequences: number, tileRows: number): Sizes;
+  batch(sequences: readonly Int32Array[], tileRows: number): HostBatch;
+}
+
+/** Decodes config.json. @throws WgrankError `config-invalid` */
+export type ModelFromConfig = (config: JsonValue) => Model;

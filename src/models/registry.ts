@@ -1,0 +1,41 @@
+import { ConfigReader } from '../checkpoint/config.ts';
+import type { JsonValue } from '../checkpoint/json-value.ts';
+import { WgrankError } from '../errors.ts';
+import type { ModelFromConfig } from './model.ts';
+import { xlmRobertaFromConfig } from './xlm-roberta-config.ts';
+
+/** How a model turns a pair into a score; decides defaults of the HTTP API. */
+export type ModelKind = 'cross-encoder' | 'text-decoder' | 'vl-decoder';
+
+export interface Family {
+  readonly kind: ModelKind;
+  /** Absent for architectures that wgrank recognises and cannot run. */
+  readonly fromConfig?: ModelFromConfig;
+}
+
+/** `architectures[0]` of config.json → family. */
+export const families: Readonly<Record<string, Family>> = {
+  XLMRobertaForSequenceClassification: { kind: 'cross-encoder', fromConfig: xlmRobertaFromConfig },
+  Qwen3ForCausalLM: { kind: 'text-decoder' },
+  Qwen3ForSequenceClassification: { kind: 'text-decoder' },
+  Qwen3VLForConditionalGeneration: { kind: 'vl-decoder' },
+};
+
+const supported = Object.entries(families).flatMap(([name, { fromConfig }]) => (fromConfig ? [name] : []));
+
+/** @throws WgrankError `model-unsupported` with what is supported; `config-invalid` */
+export function findFamily(config: JsonValue): Family & { readonly architecture: string } {
+  const [architecture] = new ConfigReader(config, 'config.json').strings('architectures');
+  const family = architecture === undefined ? undefined : families[architecture];
+  if (!family || architecture === undefined) throw unsupported(architecture ?? 'none');
+  return { ...family, architecture };
+}
+
+/** The error for an architecture that cannot be run. */
+export function unsupported(architecture: string): WgrankError {
+  return new WgrankError(
+    'model-unsupported',
+    'models',
+    `architecture ${architecture} is not supported (supported: ${supported.join(', ')})`,
+  );
+}

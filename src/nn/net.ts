@@ -1,0 +1,100 @@
+import type { Linear } from '../checkpoint/weights.ts';
+import type { GpuTraits } from '../gpu/gpu.ts';
+import type { Graph } from '../graph/graph.ts';
+import { attention, chooseAttention, tileRows, type AttentionVariantName } from '../ops/attention.ts';
+import { elementwise } from '../ops/elementwise.ts';
+import { embedding, type Positional } from '../ops/embedding.ts';
+import type { Epilogue } from '../ops/epilogue.ts';
+import { gatherRows } from '../ops/gather-rows.ts';
+import { head } from '../ops/head.ts';
+import { layerNorm } from '../ops/layer-norm.ts';
+import { chooseMatmul, matmul, type MatmulVariantName } from '../ops/matmul.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Scale and shift of a normalisation, with its epsilon. */
+export interface Norm {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly eps: number;
+}
+
+/** A single output row: weight `[C]`, bias `[1]`. */
+export interface Head {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+}
+
+/**
+ * The layers that models are written in. It knows which kernel variant the adapter wants and whether a product and what
+ * follows it are one launch; the model file knows neither.
+ */
+export class Net {
+  readonly graph: Graph;
+  readonly #matmul: MatmulVariantName;
+  readonly #attention: AttentionVariantName;
+  readonly #fused: boolean;
+
+  /** @param fused false runs every epilogue as a launch of its own: slower, and equal bit for bit */
+  constructor(graph: Graph, traits: Pick<GpuTraits, 'software'>, fused = true) {
+    this.graph = graph;
+    this.#matmul = chooseMatmul(traits);
+    this.#attention = chooseAttention(traits);
+    this.#fused = fused;
+  }
+
+  /** Query rows that one attention tile holds at the most. */
+  get tileRows(): number {
+    return tileRows(this.#attention);
+  }
+
+  /** Table rows by id plus what belongs to the position. [T] → [T, C] */
+  embedding(ids: Tensor, table: readonly Tensor[], positional: Positional): Tensor {
+    return embedding(this.graph, ids, table, positional);
+  }
+
+  /** x·Wᵀ + b. [R, K] → [R, N] */
+  linear(x: Tensor, { weight, bias }: Linear): Tensor {
+    return this.#product(x, weight, { kind: 'bias', bias });
+  }
+
+  /** GELU(x·Wᵀ + b), exact erf form. [R, K] → [R, N] */
+  linearGelu(x: Tensor, { weight, bias }: Linear): Tensor {
+    return this.#product(x, weight, { kind: 'bias-gelu', bias });
+  }
+
+  /** tanh(x·Wᵀ + b). [R, K] → [R, N] */
+  linearTanh(x: Tensor, { weight, bias }: Linear): Tensor {
+    return this.#product(x, weight, { kind: 'bias-tanh', bias });
+  }
+
+  /** residual + x·Wᵀ + b. [R, K], [R, N] → [R, N] */
+  linearAdd(x: Tensor, { weight, bias }: Linear, residual: Tensor): Tensor {
+    return this.#product(x, weight, { kind: 'bias-residual', bias, residual });
+  }
+
+  /** Rows to zero mean and unit variance, scaled and shifted. [R, C] → [R, C] */
+  layerNorm(x: Tensor, { weight, bias, eps }: Norm): Tensor {
+    return layerNorm(this.graph, x, weight, bias, eps);
+  }
+
+  /** Attention within each sequence, scores scaled by D^-½. [Q, H·D], [T, 2·H·D] → [Q, H·D] */
+  attention(query: Tensor, keyValue: Tensor, tiles: Tensor, heads: number): Tensor {
+    const headSize = (query.shape[1] as number) / heads;
+    return attention(this.graph, this.#attention, query, keyValue, tiles, heads, headSize ** -0.5);
+  }
+
+  /** Chosen rows. [T, C], [S] → [S, C] */
+  rows(x: Tensor, rows: Tensor): Tensor {
+    return gatherRows(this.graph, x, rows);
+  }
+
+  /** One raw logit per row. [S, C] → [S] */
+  head(x: Tensor, { weight, bias }: Head): Tensor {
+    return head(this.graph, x, weight, bias);
+  }
+
+  #product(x: Tensor, weight: Tensor, epilogue: Epilogue): Tensor {
+    if (this.#fused) return matmul(this.graph, this.#matmul, x, weight, epilogue);
+    return elementwise(this.graph, matmul(this.graph, this.#matmul, x, weight, { kind: 'none' }), epilogue);
+  }
+}

@@ -1,0 +1,87 @@
+import type { GpuTraits } from '../gpu/gpu.ts';
+import type { ShaderSpec } from '../gpu/shader.ts';
+import type { Graph } from '../graph/graph.ts';
+import { match } from '../tensor/match.ts';
+import { sizeOf, type Dtype, type Tensor } from '../tensor/tensor.ts';
+import { epilogueBindings, epilogueContract, epilogueFiles, type Epilogue } from './epilogue.ts';
+import { multipleOfFour } from './multiple-of-four.ts';
+
+/** Columns of a packed weight panel; shaders/pack-panels.wgsl. */
+export const panelColumns = 32;
+
+export interface MatmulVariant {
+  readonly name: string;
+  readonly file: string;
+  readonly set?: Readonly<Record<string, string>>;
+  /** Rows and 32-column panels of the output that one workgroup computes. */
+  readonly rows: number;
+  readonly panels: number;
+}
+
+const register = (rows: number, panels: number): MatmulVariant => {
+  const set = { ROWS: `${rows}u`, PANELS: `${panels}u` };
+  return { name: `rows-${rows}x${panels * panelColumns}`, file: 'matmul.wgsl', set, rows, panels };
+};
+
+/** Every shape of the kernel that tests and benches walk. */
+export const matmulVariants = {
+  'rows-8x128': register(8, 4),
+  'rows-16x64': register(16, 2),
+  'tiled-64x64': { name: 'tiled-64x64', file: 'matmul.tiled.wgsl', rows: 64, panels: 2 },
+} as const satisfies Record<string, MatmulVariant>;
+
+export type MatmulVariantName = keyof typeof matmulVariants;
+
+/**
+ * The variant for an adapter. CPU rasterisers: 8 x 128 from registers, 1.3 times as fast on lavapipe as 16 x 32, and many
+ * times as fast as tiles through workgroup memory. GPUs: 64 x 64 tiles. One variant for all row counts, so that a row's
+ * bits never depend on how many rows share its batch.
+ */
+export function chooseMatmul(traits: Pick<GpuTraits, 'software'>): MatmulVariantName {
+  return traits.software ? 'rows-8x128' : 'tiled-64x64';
+}
+
+/** Bytes of a packed `[N, K]` weight. */
+export function packedBytes(n: number, k: number, dtype: Dtype): number {
+  return Math.ceil(n / panelColumns) * panelColumns * k * (dtype === 'f32' ? 4 : 2);
+}
+
+/**
+ * x · weightᵀ, then an epilogue (shaders/matmul.wgsl).
+ * @param x      f32 [R, K]
+ * @param weight f32, f16 or bf16 [N, K], packed in panels
+ * @returns f32 [R, N]
+ */
+export function matmul(
+  graph: Graph,
+  variant: MatmulVariantName,
+  x: Tensor,
+  weight: Tensor,
+  epilogue: Epilogue,
+): Tensor {
+  const contract = { x: [x, 'R', 'K'], weight: [weight, 'N', 'K'], ...epilogueContract(epilogue, 'R') } as const;
+  const { R, N, K } = match<'R' | 'N' | 'K'>('matmul', contract);
+  const [n, k] = [multipleOfFour('matmul', 'N', N), multipleOfFour('matmul', 'K', K)];
+  const panels = Math.ceil(n / panelColumns);
+  const tile: MatmulVariant = matmulVariants[variant];
+  const shader: ShaderSpec = {
+    file: tile.file,
+    ...(tile.set && { set: tile.set }),
+    link: [`unpack-${weight.dtype}.wgsl`, ...epilogueFiles(epilogue)],
+  };
+  const out = graph.intermediate(`matmul(${x.name}, ${weight.name})`, 'f32', [R, n]);
+  graph.launch({
+    op: 'matmul',
+    shader,
+    params: [
+      ['u', (sizes) => sizeOf(R, sizes)],
+      ['u', k / 4],
+      ['u', n / 4],
+      ['u', panels],
+    ],
+    bindings: [x, weight, out, ...epilogueBindings(epilogue)],
+    writes: [out],
+    groups: (sizes) => [Math.ceil(sizeOf(R, sizes) / tile.rows), Math.ceil(panels / tile.panels), 1],
+  });
+  return out;
+}

@@ -1,0 +1,61 @@
+import type { ModelKind } from '../models/registry.ts';
+import type { EncodedPair } from '../text/encoded-pair.ts';
+
+export type { ModelKind };
+
+/** Names of `--dtype`: what weights are stored as on the GPU. `auto` keeps what the checkpoint holds. Arithmetic is always f32. */
+export type WeightDtype = 'auto' | 'f32' | 'f16' | 'bf16';
+
+export interface EngineInfo {
+  /** Folder or id as the operator gave it. */
+  readonly model: string;
+  readonly kind: ModelKind;
+  /** `architectures[0]` of config.json. */
+  readonly architecture: string;
+  /** What the weights are stored as on the GPU, after `auto` is resolved. */
+  readonly dtype: Exclude<WeightDtype, 'auto'>;
+  /** Human-readable adapter name and whether it is a software rasteriser. */
+  readonly adapter: string;
+  readonly software: boolean;
+  /** What the score of a pair is, given its logit. */
+  readonly activation: 'identity' | 'sigmoid';
+  /** Longest pair in tokens, special tokens included. */
+  readonly maxTokens: number;
+  /** Tokens of one batch at the most. */
+  readonly maxBatchTokens: number;
+  /** Things an operator should know: several labels, inexact weights, a slow adapter. */
+  readonly warnings: readonly string[];
+}
+
+export interface EngineStats {
+  readonly queuedPairs: number;
+  readonly queuedTokens: number;
+  readonly batches: number;
+  readonly batchTokens: number;
+  /** Bytes of all GPU buffers: weights, arenas, staging. */
+  readonly gpuBytes: number;
+}
+
+/** One loaded model. `score` may be called concurrently: the engine batches by its token budget. */
+export interface Engine {
+  readonly info: EngineInfo;
+  /**
+   * @returns one raw logit per pair, in order
+   * @throws WgrankError `cancelled`, `device-lost`, `numeric-range`, `engine-stopped`, `input-too-long`
+   */
+  score(pairs: readonly EncodedPair[], signal?: AbortSignal): Promise<Float32Array>;
+  stats(): Promise<EngineStats>;
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** Folder with config.json, tokenizer.json and *.safetensors. */
+  readonly modelDir: string;
+  /** Name to report; defaults to the folder. */
+  readonly model?: string;
+  readonly dtype?: WeightDtype;
+  /** Longest pair; default: the model's own maximum. */
+  readonly maxLength?: number;
+  /** Default: 16384 on hardware, less where a binding limit asks for it. */
+  readonly maxBatchTokens?: number;
+}

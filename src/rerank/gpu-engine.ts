@@ -1,0 +1,151 @@
+import { WgrankError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { Plan } from '../graph/plan.ts';
+import type { Model } from '../models/model.ts';
+import type { EncodedPair } from '../text/encoded-pair.ts';
+import { answer, BatchQueue, settle, type Job } from './batch-queue.ts';
+import type { Engine, EngineInfo, EngineStats } from './engine.ts';
+
+/** Batches on the GPU at once: while one runs, the next is encoded. */
+const batchesInFlight = 2;
+
+export interface GpuEngineParts {
+  readonly gpu: Gpu;
+  readonly plan: Plan;
+  readonly model: Model;
+  readonly info: EngineInfo;
+  /** Pairs of a batch at the most. */
+  readonly maxBatchPairs: number;
+  readonly tileRows: number;
+}
+
+/** The engine in this process: a queue in front of a plan. */
+export class GpuEngine implements Engine {
+  readonly info: EngineInfo;
+  readonly #parts: GpuEngineParts;
+  readonly #queue = new BatchQueue();
+  readonly #jobs = new Set<Job>();
+  #inFlight = 0;
+  #pumping = false;
+  #batches = 0;
+  #batchTokens = 0;
+  #failure: WgrankError | undefined;
+
+  constructor(parts: GpuEngineParts) {
+    this.#parts = parts;
+    this.info = parts.info;
+    parts.gpu.failed.catch((reason: WgrankError) => this.#fail(reason));
+  }
+
+  async score(pairs: readonly EncodedPair[], signal?: AbortSignal): Promise<Float32Array> {
+    if (this.#failure) throw this.#failure;
+    if (signal?.aborted) throw cancelled();
+    this.#check(pairs);
+    if (pairs.length === 0) return new Float32Array(0);
+    return new Promise<Float32Array>((resolve, reject) => {
+      const abort = () => settle(job, cancelled());
+      const done = () => {
+        signal?.removeEventListener('abort', abort);
+        this.#jobs.delete(job);
+      };
+      const job: Job = {
+        pairs,
+        logits: new Float32Array(pairs.length),
+        taken: 0,
+        answered: 0,
+        settled: false,
+        resolve: (logits) => (done(), resolve(logits)),
+        reject: (reason) => (done(), reject(reason)),
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#jobs.add(job);
+      this.#queue.push(job);
+      this.#pump();
+    });
+  }
+
+  async stats(): Promise<EngineStats> {
+    const { pairs, tokens } = this.#queue.waiting;
+    return {
+      queuedPairs: pairs,
+      queuedTokens: tokens,
+      batches: this.#batches,
+      batchTokens: this.#batchTokens,
+      gpuBytes: this.#parts.gpu.bytes,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#failure?.code === 'engine-stopped') return;
+    this.#fail(new WgrankError('engine-stopped', 'engine', 'the engine was closed'));
+    this.#parts.gpu.destroy();
+  }
+
+  /** Everything that the kernels rely on and the type does not say. */
+  #check(pairs: readonly EncodedPair[]): void {
+    const { maxTokens } = this.info;
+    const { vocabularySize } = this.#parts.model;
+    pairs.forEach(({ ids }, i) => {
+      if (ids.length === 0) throw new WgrankError('input-invalid', 'engine', `pair ${i} has no tokens`);
+      if (ids.length > maxTokens) {
+        throw new WgrankError(
+          'input-too-long',
+          '',
+          `The input (${ids.length} tokens) is longer than the model's context length (${maxTokens} tokens).`,
+        );
+      }
+      const bad = ids.find((id) => id < 0 || id >= vocabularySize);
+      if (bad !== undefined) {
+        throw new WgrankError(
+          'input-invalid',
+          'engine',
+          `pair ${i} holds token id ${bad} (the model's vocabulary has ${vocabularySize} entries)`,
+        );
+      }
+    });
+  }
+
+  /** Starts batches once the current turn of the event loop has ended, so that requests that arrive together share one. */
+  #pump(): void {
+    if (this.#pumping || this.#failure) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      while (!this.#failure && this.#inFlight < batchesInFlight && this.#startBatch());
+    });
+  }
+
+  #startBatch(): boolean {
+    const { plan, model, tileRows, maxBatchPairs } = this.#parts;
+    const tickets = this.#queue.take(this.info.maxBatchTokens, maxBatchPairs);
+    if (tickets.length === 0) return false;
+    const { sizes, inputs } = model.batch(
+      tickets.map(({ job, index }) => job.pairs[index]!.ids),
+      tileRows,
+    );
+    this.#inFlight++;
+    this.#batches++;
+    this.#batchTokens += sizes['T'] ?? 0;
+    plan
+      .run(sizes, inputs)
+      .then(([logits]) => answer(tickets, logits!))
+      .catch((reason: unknown) => {
+        const error = reason instanceof Error ? reason : new Error(String(reason));
+        for (const { job } of tickets) settle(job, error);
+      })
+      .finally(() => {
+        this.#inFlight--;
+        this.#pump();
+      });
+    return true;
+  }
+
+  #fail(reason: WgrankError): void {
+    this.#failure ??= reason;
+    this.#queue.rejectAll(this.#failure, this.#jobs);
+  }
+}
+
+function cancelled(): WgrankError {
+  return new WgrankError('cancelled', 'engine', 'the caller aborted');
+}

@@ -1,0 +1,36 @@
+import type { EngineInfo, EngineStats } from './engine.ts';
+
+/** A part of a query or document, as in the OpenAI and SGLang message format. */
+export type ContentPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'image_url'; readonly image_url: { readonly url: string } }
+  | { readonly type: 'video_url'; readonly video_url: { readonly url: string } };
+
+export type Content = string | readonly ContentPart[];
+
+export interface ScoredDocument {
+  /** Position in the request. */
+  readonly index: number;
+  /** The model's answer: a raw logit for cross-encoders, p(yes) for decoders. */
+  readonly score: number;
+  readonly logit: number;
+  readonly promptTokens: number;
+  readonly truncatedTokens: number;
+}
+
+export interface RerankOptions {
+  /** Task instruction for decoders; cross-encoders ignore it. */
+  readonly instruct?: string;
+  /** Keep the best n; default all. */
+  readonly topN?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What a server, a command line or a Node application talks to: texts in, ranked documents out. */
+export interface Reranker {
+  readonly info: EngineInfo;
+  /** @returns documents by descending logit; equal ones keep their request order */
+  rerank(query: Content, documents: readonly Content[], options?: RerankOptions): Promise<ScoredDocument[]>;
+  stats(): Promise<EngineStats>;
+  close(): Promise<void>;
+}

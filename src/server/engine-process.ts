@@ -1,0 +1,195 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { createRequire } from 'node:module';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { WgrankError } from '../errors.ts';
+import type { Engine, EngineInfo, EngineOptions, EngineStats } from '../rerank/engine.ts';
+import type { EncodedPair } from '../text/encoded-pair.ts';
+import {
+  packPairs,
+  unpackFailure,
+  type EngineCommand,
+  type EngineLaunch,
+  type EngineReport,
+} from './engine-protocol.ts';
+
+export interface SpawnOptions {
+  /** Module that exports `loadEngine`; default: wgrank's engine. Tests pass a fake one. */
+  readonly engineModule?: URL;
+  /** How long `close` waits for a graceful end before SIGKILL. Default 5,000 ms. */
+  readonly closeGraceMs?: number;
+  /** Gives up loading: the process is killed and `spawnEngine` rejects with `cancelled`. */
+  readonly signal?: AbortSignal;
+}
+
+/** An engine in a child process. */
+export interface EngineProcess extends Engine {
+  readonly pid: number;
+  /** Resolves when the child has ended, for whatever reason, with a sentence for the log. Never rejects. */
+  readonly exited: Promise<string>;
+}
+
+/**
+ * Starts `engine-child` and waits until its model is loaded.
+ * @throws WgrankError whatever `loadEngine` throws in the child; `engine-stopped` when the child dies first; `cancelled`
+ */
+export async function spawnEngine(options: EngineOptions, spawn: SpawnOptions = {}): Promise<EngineProcess> {
+  if (spawn.signal?.aborted) throw cancelled();
+  const link = new EngineLink(forkChild(options, spawn.engineModule), spawn.closeGraceMs ?? 5000);
+  const kill = () => link.kill();
+  spawn.signal?.addEventListener('abort', kill, { once: true });
+  try {
+    const info = await link.loaded;
+    return link.toEngine(info);
+  } catch (error) {
+    throw spawn.signal?.aborted ? cancelled() : error;
+  } finally {
+    spawn.signal?.removeEventListener('abort', kill);
+  }
+}
+
+const cancelled = () => new WgrankError('cancelled', 'engine', 'the caller gave up');
+
+function forkChild(options: EngineOptions, engineModule: URL | undefined): ChildProcess {
+  // The neighbour has this file's own ending: .ts under tsx and vitest, .js in dist.
+  const isSource = import.meta.url.endsWith('.ts');
+  const entry = fileURLToPath(new URL(`./engine-child.${isSource ? 'ts' : 'js'}`, import.meta.url));
+  const launch: EngineLaunch = { options, ...(engineModule === undefined ? {} : { engineModule: engineModule.href }) };
+  const loader = isSource ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : [];
+  const child = fork(entry, [JSON.stringify(launch)], {
+    serialization: 'advanced',
+    execArgv: loader,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  for (const stream of [child.stdout!, child.stderr!]) forwardLines(stream);
+  return child;
+}
+
+/** What Dawn and the Vulkan loader print while they look for adapters, said in our own words when it matters. */
+const driverNoise = /^Warning: (maxDynamic\w+BuffersPerPipelineLayout|vkCreateInstance|loader_)|^ +at CheckVk|^$/;
+
+/** The child's output belongs to the log: both of its streams go to our stderr, line by line. */
+function forwardLines(stream: Readable): void {
+  createInterface({ input: stream }).on('line', (line) => {
+    if (!driverNoise.test(line)) process.stderr.write(`${line}\n`);
+  });
+}
+
+interface PendingCall {
+  resolve(value: Float32Array | EngineStats): void;
+  reject(error: Error): void;
+}
+
+/** The parent's end of the channel: pairs questions with answers and lets none of them outlive the child. */
+class EngineLink {
+  readonly loaded: Promise<EngineInfo>;
+  readonly exited: Promise<string>;
+  readonly #child: ChildProcess;
+  readonly #closeGraceMs: number;
+  readonly #pending = new Map<number, PendingCall>();
+  #nextId = 1;
+  #stopped: WgrankError | undefined;
+
+  constructor(child: ChildProcess, closeGraceMs: number) {
+    this.#child = child;
+    this.#closeGraceMs = closeGraceMs;
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve(this.#end(signal ?? `exit code ${code}`)));
+      child.once('error', (error) => resolve(this.#end(error.message)));
+    });
+    // Later errors (a send that races with the end) are covered by 'exit'.
+    child.on('error', () => undefined);
+    this.loaded = new Promise((resolve, reject) => {
+      child.on('message', (report: EngineReport) => {
+        if (report.type === 'ready') resolve(report.info);
+        else if (report.type === 'load-failed') reject(unpackFailure(report.failure));
+        else this.#settle(report);
+      });
+      void this.exited.then(() => reject(this.#stopped!));
+    });
+    // Whoever awaits `exited` only must not be struck by an unhandled rejection of `loaded`.
+    this.loaded.catch(() => undefined);
+  }
+
+  toEngine(info: EngineInfo): EngineProcess {
+    return {
+      info,
+      pid: this.#child.pid!,
+      exited: this.exited,
+      score: (pairs, signal) => this.#score(pairs, signal),
+      stats: () => this.#ask<EngineStats>((id) => ({ type: 'stats', id })),
+      close: () => this.#close(),
+    };
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  async #score(pairs: readonly EncodedPair[], signal?: AbortSignal): Promise<Float32Array> {
+    if (signal?.aborted) throw cancelled();
+    if (pairs.length === 0) return new Float32Array();
+    const batch = packPairs(pairs);
+    return this.#ask<Float32Array>((id) => ({ type: 'score', id, batch }), signal);
+  }
+
+  #ask<T extends Float32Array | EngineStats>(
+    toCommand: (id: number) => EngineCommand,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = withResolvers<T>();
+    const abort = () => {
+      this.#pending.delete(id);
+      this.#send({ type: 'abort', id });
+      reject(cancelled());
+    };
+    this.#pending.set(id, { resolve: (value) => resolve(value as T), reject });
+    signal?.addEventListener('abort', abort, { once: true });
+    this.#send(toCommand(id));
+    return promise.finally(() => signal?.removeEventListener('abort', abort));
+  }
+
+  #settle(report: Exclude<EngineReport, { type: 'ready' | 'load-failed' }>): void {
+    const call = this.#pending.get(report.id);
+    // An aborted call is no longer here; its late answer is dropped.
+    if (call === undefined) return;
+    this.#pending.delete(report.id);
+    if (report.type === 'failed') call.reject(unpackFailure(report.failure));
+    else call.resolve(report.type === 'scored' ? report.logits : report.stats);
+  }
+
+  #send(command: EngineCommand): void {
+    // A failed send means that the child is going: 'exit' rejects what is pending.
+    if (this.#child.connected) this.#child.send(command, () => undefined);
+  }
+
+  #end(reason: string): string {
+    this.#stopped ??= new WgrankError('engine-stopped', 'engine', `the engine process ended: ${reason}`);
+    for (const call of this.#pending.values()) call.reject(this.#stopped);
+    this.#pending.clear();
+    return reason;
+  }
+
+  async #close(): Promise<void> {
+    this.#stopped ??= new WgrankError('engine-stopped', 'engine', 'the engine is closed');
+    this.#send({ type: 'close' });
+    const timer = setTimeout(() => this.kill(), this.#closeGraceMs);
+    await this.exited;
+    clearTimeout(timer);
+  }
+}
+
+/** Promise.withResolvers, which Node 20 lacks. */
+function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void; reject(error: Error): void } {
+  let resolve!: (value: T) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  return { promise, resolve, reject };
+}

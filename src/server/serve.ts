@@ -1,0 +1,148 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { WgrankError } from '../errors.ts';
+import type { Engine, EngineInfo, EngineOptions } from '../rerank/engine.ts';
+import type { Reranker } from '../rerank/reranker.ts';
+import type { PairEncoder } from '../text/encoded-pair.ts';
+import { createApp, type AppOptions } from './app.ts';
+import type { EngineProcess, SpawnOptions } from './engine-process.ts';
+import { createHttpServer, defaultTimeouts, type HttpTimeouts } from './http-server.ts';
+import { RerankerSlot } from './reranker-slot.ts';
+
+export interface ServeOptions extends AppOptions {
+  /** Folder of the checkpoint. */
+  readonly modelDir: string;
+  /** What the operator typed; the default name of the model. */
+  readonly model: string;
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Longest pair in tokens. */
+  readonly maxLength: number;
+  /** False refuses pairs that are too long instead of cutting them. */
+  readonly truncate: boolean;
+  readonly dtype?: EngineOptions['dtype'];
+  readonly maxBatchTokens?: number;
+  readonly tokenizerWorkers?: number;
+  readonly timeouts?: HttpTimeouts;
+  /** How long `close` waits for requests in flight before it cuts them. Default 25,000 ms. */
+  readonly drainLimitMs?: number;
+}
+
+/** What a server is put together from. */
+export interface ServeParts {
+  createEncoder(options: EncoderOptions): Promise<PairEncoder>;
+  spawnEngine(options: EngineOptions, spawn: SpawnOptions): Promise<EngineProcess>;
+  /** The reranker owns both: closing it closes them. */
+  createReranker(parts: { engine: Engine; encoder: PairEncoder }): Reranker;
+}
+
+export interface EncoderOptions {
+  readonly modelDir: string;
+  readonly maxLength: number;
+  readonly truncate: boolean;
+  readonly workers?: number;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  /** Resolves when the model answers. Rejects with the reason when it cannot be loaded; the server is then still to be closed. */
+  readonly ready: Promise<EngineInfo>;
+  /** Not ready at once, no new connections, requests in flight finish. @returns false when the drain limit cut some */
+  close(): Promise<boolean>;
+}
+
+/**
+ * Listens at once (`/health` answers, `/ready` says 503) and loads the model meanwhile.
+ * @throws WgrankError `listen-failed`
+ */
+export async function serve(options: ServeOptions, parts: ServeParts): Promise<RunningServer> {
+  const log = options.log ?? (() => undefined);
+  const slot = new RerankerSlot();
+  const server = createHttpServer(createApp(slot, options), options.timeouts ?? defaultTimeouts);
+  const url = await listen(server, options.host, options.port);
+  const loading = new AbortController();
+  const loaded = loadReranker(options, parts, loading).then(({ engine, reranker }) => {
+    slot.fill(reranker);
+    void engine.exited.then((reason) => {
+      if (slot.readiness === 'ready') log(`the engine process ended: ${reason}; requests get 503 from now on`);
+      slot.empty('failed');
+    });
+    return reranker;
+  });
+  const ready = loaded.then((reranker) => reranker.info);
+  ready.catch(() => slot.empty('failed'));
+
+  const close = async () => {
+    slot.empty('stopping');
+    loading.abort();
+    const drained = await drain(server, options.drainLimitMs ?? 25_000);
+    await loaded.then(
+      (reranker) => reranker.close(),
+      () => undefined,
+    );
+    return drained;
+  };
+  let closing: Promise<boolean> | undefined;
+  return { url, ready, close: () => (closing ??= close()) };
+}
+
+/** Loads tokeniser and engine side by side; when one fails the other is given up. */
+async function loadReranker(options: ServeOptions, parts: ServeParts, loading: AbortController) {
+  const { modelDir, model, maxLength, truncate, dtype, maxBatchTokens, tokenizerWorkers } = options;
+  const encoding = parts.createEncoder({
+    modelDir,
+    maxLength,
+    truncate,
+    ...(tokenizerWorkers === undefined ? {} : { workers: tokenizerWorkers }),
+  });
+  const spawning = parts.spawnEngine(
+    {
+      modelDir,
+      model,
+      maxLength,
+      ...(dtype === undefined ? {} : { dtype }),
+      ...(maxBatchTokens === undefined ? {} : { maxBatchTokens }),
+    },
+    { signal: loading.signal },
+  );
+  try {
+    const [encoder, engine] = await Promise.all([encoding, spawning]);
+    return { engine, reranker: parts.createReranker({ engine, encoder }) };
+  } catch (error) {
+    loading.abort();
+    const settled = await Promise.allSettled([encoding, spawning]);
+    await Promise.all(settled.map((part) => (part.status === 'fulfilled' ? part.value.close() : undefined)));
+    throw error;
+  }
+}
+
+/** @returns the address with the port that was taken */
+function listen(server: Server, host: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const reason = error.code === 'EADDRINUSE' ? 'another process uses it (choose another --port)' : error.message;
+      reject(new WgrankError('listen-failed', 'server', `cannot listen on ${formatHost(host)}:${port}: ${reason}`));
+    });
+    server.listen({ host, port }, () => {
+      resolve(`http://${formatHost(host)}:${(server.address() as AddressInfo).port}`);
+    });
+  });
+}
+
+const formatHost = (host: string) => (host.includes(':') ? `[${host}]` : host);
+
+/** Idle keep-alive connections are closed as they become idle; what is left after the limit is cut. */
+async function drain(server: Server, limitMs: number): Promise<boolean> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const sweeping = setInterval(() => server.closeIdleConnections(), 50);
+  let drained = true;
+  const limit = setTimeout(() => {
+    drained = false;
+    server.closeAllConnections();
+  }, limitMs);
+  await closed;
+  clearInterval(sweeping);
+  clearTimeout(limit);
+  return drained;
+}

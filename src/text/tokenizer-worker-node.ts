@@ -1,0 +1,31 @@
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { WgrankError } from '../errors.ts';
+import { ExactTokenizer } from './exact-tokenizer.ts';
+import { readTokenizerFolder } from './read-tokenizer-node.ts';
+import { packTokens } from './tokenizer-protocol.ts';
+import type { WorkerReport, WorkerStart, WorkerTask } from './tokenizer-protocol.ts';
+
+// The body of a tokenizer thread. An error in a task ends the thread: the pool tries the task again in a fresh one.
+const port = parentPort!;
+const start = workerData as WorkerStart;
+
+function report(message: WorkerReport, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}
+
+try {
+  const file = 'file' in start ? start.file : await readTokenizerFolder(start.modelDir);
+  const tokenizer = new ExactTokenizer(file.parts);
+  port.on('message', ({ texts, keep }: WorkerTask) => {
+    const { ids, tokenCounts } = packTokens(
+      texts.map((text) => tokenizer.encode(text)),
+      keep,
+    );
+    report({ kind: 'done', ids, tokenCounts }, [ids.buffer, tokenCounts.buffer]);
+  });
+  report({ kind: 'ready', file });
+} catch (error) {
+  if (!(error instanceof WgrankError)) throw error;
+  report({ kind: 'failed', code: error.code, message: error.message });
+}

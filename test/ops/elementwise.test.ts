@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { Graph } from '../../src/graph/graph.ts';
+import { elementwise } from '../../src/ops/elementwise.ts';
+import { epilogueKinds, type Epilogue } from '../../src/ops/epilogue.ts';
+import { elementwise as reference } from '../reference/elementwise.ts';
+import { runOp, type OpCase } from '../support/op-harness.ts';
+import { describeCases, expectClose, expectSameBits, type Case } from './cases.ts';
+import { largest, uniform } from './values.ts';
+
+type Kind = Epilogue['kind'];
+
+/**
+ * Allowed error for a value v before the function and y after it:
+ * additions round once each (2^-24 of the sum, and of the residual's sum);
+ * GELU: the erf approximation's 1.5e-7 (Abramowitz & Stegun 7.1.26) and f32 rounding of its 5 terms, times |v| / 2;
+ * tanh: drivers that build it from exponentials lose a few units of 2^-24 near zero, absolutely.
+ */
+const bounds: Record<Kind, (v: number, y: number) => number> = {
+  none: () => 0,
+  bias: (_, y) => 2 ** -24 * Math.abs(y),
+  'bias-residual': (v, y) => 2 ** -24 * (Math.abs(v) + Math.abs(y)),
+  'bias-gelu': (v) => 2 ** -24 * Math.abs(v) + (Math.abs(v) / 2) * 1e-6,
+  'bias-tanh': () => 5e-7,
+};
+
+interface ElementwiseCase extends Case {
+  readonly kind: Kind;
+  readonly R: number;
+  readonly C: number;
+  readonly range: number;
+  readonly seed: number;
+}
+
+// A workgroup covers 64 vectors of 4 columns.
+const cases: ElementwiseCase[] = epilogueKinds.flatMap((kind) =>
+  [4, 28, 252, 256, 260].flatMap((C, seed) =>
+    [1, 7, 64, 65].flatMap((R) => [1, 8, 1e4].map((range) => ({ kind, R, C, range, seed }))),
+  ),
+);
+
+const valuesOf = ({ R, C, range, seed }: ElementwiseCase) => ({
+  x: uniform(seed, R * C, -range, range),
+  bias: uniform(seed + 100, C),
+  residual: uniform(seed + 200, R * C, -range, range),
+});
+type Values = ReturnType<typeof valuesOf>;
+
+function record(op: OpCase, kind: Kind, { x, bias, residual }: Values) {
+  const C = bias.length;
+  op.sizes = { R: x.length / C };
+  const input = op.input('x', 'f32', ['R', C], x);
+  if (kind === 'none') return elementwise(op.graph, input, { kind });
+  const b = op.weight('bias', 'f32', [C], bias);
+  if (kind !== 'bias-residual') return elementwise(op.graph, input, { kind, bias: b });
+  return elementwise(op.graph, input, { kind, bias: b, residual: op.input('residual', 'f32', ['R', C], residual) });
+}
+
+const title = ({ kind, range }: ElementwiseCase) => `${kind}, values within ±${range}`;
+
+describeCases('elementwise', 'sizes', cases, title, async (one) => {
+  const values = valuesOf(one);
+  const expected = reference(one.kind, values.x, values.bias, values.residual);
+  const before = reference('bias', values.x, values.bias, values.residual);
+  const bound = (i: number) => bounds[one.kind](before[i]!, expected[i]!);
+  expectClose(`elementwise ${title(one)}`, await runOp((op) => record(op, one.kind, values)), expected, bound);
+});
+
+const batches = cases.filter(({ R, C, range }) => R === 65 && C === 28 && range === 8);
+describeCases('elementwise', 'alone = in a batch', batches, title, async (one) => {
+  const { x, bias, residual } = valuesOf(one);
+  const all = await runOp((op) => record(op, one.kind, { x, bias, residual }));
+  for (const [first, end] of [[0, 1], [7, 16], [64, 65]] as const) {
+    const rows = [first * one.C, end * one.C] as const;
+    const alone = { x: x.slice(...rows), bias, residual: residual.slice(...rows) };
+    expectSameBits(await runOp((op) => record(op, one.kind, alone)), all.subarray(...rows));
+  }
+});
+
+describe('elementwise', () => {
+  it('gives the limits of GELU and tanh far from zero, and zero at zero', async () => {
+    const x = Float32Array.of(0, -0, 1e-30, -1e-30, 30, -30, 1e30, -1e30);
+    const values = { x, bias: new Float32Array(8), residual: x };
+    const gelu = await runOp((op) => record(op, 'bias-gelu', values));
+    expect([...gelu].map((v) => v + 0)).toEqual([0, 0, expect.closeTo(0, 29), expect.closeTo(0, 29), 30, 0, x[6], 0]);
+    const tanh = await runOp((op) => record(op, 'bias-tanh', values));
+    expect(largest(tanh.map((v, i) => v - Math.tanh(x[i]!)))).toBeLessThanOrEqual(bounds['bias-tanh'](0, 0));
+  });
+
+  it('folds more workgroups than one axis of a dispatch has', async () => {
+    const values = { x: uniform(1, 32_769 * 256), bias: uniform(2, 256), residual: new Float32Array() };
+    const out = await runOp((op) => record(op, 'bias', values));
+    expectSameBits(out, values.x.map((v, i) => v + values.bias[i % 256]!));
+  });
+
+  it('refuses shapes that do not fit, with the shapes', () => {
+    const graph = new Graph();
+    const input = (name: string, ...shape: (number | string)[]) => graph.input(name, 'f32', shape);
+    const [x, bias] = [input('x', 'R', 8), input('b', 8)];
+    expect(() => elementwise(graph, x, { kind: 'bias', bias: input('b', 12) })).toThrow(
+      '[elementwise] N of bias is 12 (expected 8 as before): x f32[R, 8] · bias f32[12]',
+    );
+    expect(() => elementwise(graph, x, { kind: 'bias-residual', bias, residual: input('r', 'S', 8) })).toThrow(
+      'R of residual is S (expected R as before)',
+    );
+    expect(() => elementwise(graph, input('y', 'R', 6), { kind: 'none' })).toThrow(
+      expect.objectContaining({ code: 'shape-mismatch', message: expect.stringContaining('N is 6') as string }),
+    );
+  });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest';
+import { rankExample } from '../../src/cli/example.ts';
+import { checkLaunch, type ModelDescription } from '../../src/cli/launch.ts';
+import { reportReady, reportStart, type LaunchFacts } from '../../src/cli/report.ts';
+import { readVersion } from '../../src/cli/run.ts';
+import type { ServeFlags } from '../../src/cli/serve-flags.ts';
+import { fakeInfo } from '../support/fake-engine.ts';
+import { createFakeReranker, startApp } from './fake-reranker.ts';
+
+const flags: ServeFlags = {
+  modelPath: 'm',
+  host: '127.0.0.1',
+  port: 30000,
+  isEmbedding: false,
+  dtype: 'auto',
+  servedModelName: undefined,
+  maxLength: undefined,
+  truncate: true,
+  maxBatchTokens: undefined,
+  maxBodyBytes: 100,
+  maxDocuments: 10,
+  tokenizerWorkers: undefined,
+  example: false,
+  ignored: [],
+};
+const description: ModelDescription = {
+  kind: 'cross-encoder',
+  architecture: 'XLMRobertaForSequenceClassification',
+  maxTokens: 512,
+};
+const facts: LaunchFacts = { flags, description, source: 'folder', url: 'http://127.0.0.1:30000' };
+
+describe('the command line against the model', () => {
+  test.each(['cross-encoder', 'text-decoder', 'vl-decoder'] as const)('%s without --is-embedding', (kind) => {
+    expect(checkLaunch(flags, { ...description, kind })).toBeUndefined();
+  });
+
+  test('a cross-encoder with --is-embedding', () => {
+    expect(checkLaunch({ ...flags, isEmbedding: true }, description)).toBeUndefined();
+  });
+
+  test.each([
+    [
+      'text-decoder',
+      'Detected Qwen3 reranker chat template, but the server is not in generation mode. Please relaunch without --is-embedding for Qwen3-Reranker models.',
+    ],
+    [
+      'vl-decoder',
+      'Detected Qwen3-VL reranker, but the server is not in generation mode. Please relaunch without --is-embedding for Qwen3-VL-Reranker models.',
+    ],
+  ] as const)('a %s with --is-embedding: SGLang’s sentence', (kind, message) => {
+    const refused = () => checkLaunch({ ...flags, isEmbedding: true }, { ...description, kind });
+    expect(refused).toThrow(expect.objectContaining({ code: 'launch-refused', message }));
+  });
+
+  test('--max-length up to the model’s own', () => {
+    expect(checkLaunch({ ...flags, maxLength: 512 }, description)).toBeUndefined();
+    expect(() => checkLaunch({ ...flags, maxLength: 513 }, description)).toThrow(
+      '[serve] --max-length 513 exceeds what the model can read: 512 tokens (pass that or less, or leave the flag out)',
+    );
+  });
+});
+
+describe('the report', () => {
+  test('a plain start', () => {
+    expect(reportStart(facts)).toEqual([
+      `wgrank ${readVersion()} · loading m (folder) · XLMRobertaForSequenceClassification, cross-encoder`,
+    ]);
+    expect(reportReady(facts, { ...fakeInfo, warnings: [] }, 1234)).toEqual([
+      'adapter  no adapter (fake) (software)',
+      'weights  f32',
+      'limits   512 tokens a pair (longer ones are cut) · 16384 tokens a batch · 10 documents and 100 bytes a request',
+      "ready after 1.2 s at http://127.0.0.1:30000 · POST /v1/rerank answers with SGLang's bare array",
+    ]);
+  });
+
+  test('everything there is to say', () => {
+    const loud = { ...flags, host: '0.0.0.0', truncate: false, ignored: ['--tp 1', '--disable-radix-cache'] };
+    const start = reportStart({ ...facts, flags: loud, source: 'embedded', url: 'http://0.0.0.0:1' }).slice(1);
+    expect(start).toEqual([
+      'note: the embedded model has random weights; its scores show the path, not relevance',
+      'no effect here: --tp 1, --disable-radix-cache',
+      'warning: no authentication: whoever reaches http://0.0.0.0:1 can use this server',
+    ]);
+    const ready = reportReady({ ...facts, flags: loud }, fakeInfo, 0).join('\n');
+    expect(ready).toContain('(longer ones are refused)');
+    expect(ready).toContain('warning: this engine is fake');
+  });
+});
+
+const output = () => {
+  const lines = { printed: [] as string[], logged: [] as string[] };
+  return {
+    ...lines,
+    print: (line: string) => lines.printed.push(line),
+    log: (line: string) => lines.logged.push(line),
+  };
+};
+
+describe('--example', () => {
+  test('ranks over HTTP, prints the answer and a line that works as it is', async () => {
+    const app = await startApp(createFakeReranker());
+    const { printed, logged, ...speak } = output();
+    await rankExample(app.url, speak);
+    expect(logged).toEqual([]);
+    const text = printed.join('\n');
+    expect(text).toContain('query: what is panda?\n1.    0.0000  hi\n2.    0.0000  The giant panda');
+    const [, endpoint, body] = /curl (\S+) -H 'Content-Type: application\/json' \\\n {4}-d '([^']+)'/.exec(text)!;
+    const response = await fetch(endpoint!, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: body!,
+    });
+    expect(response.status).toBe(200);
+    await app.close();
+  });
+
+  test('a failure is logged, not thrown', async () => {
+    const app = await startApp(createFakeReranker(), { maxDocuments: 1 });
+    const { printed, logged, ...speak } = output();
+    await rankExample(app.url, speak);
+    await app.close();
+    await rankExample(app.url, speak);
+    expect(printed).toEqual([]);
+    expect(logged).toEqual([
+      expect.stringMatching(/^the example failed: 400 /),
+      expect.stringMatching(/^the example failed: /),
+    ]);
+  });
+});

@@ -1,0 +1,198 @@
+import { connect } from 'node:net';
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { WgrankError } from '../../src/errors.ts';
+import { serve, type RunningServer, type ServeOptions, type ServeParts } from '../../src/server/serve.ts';
+import type { PairEncoder } from '../../src/text/encoded-pair.ts';
+import { fakeInfo, fakeLogit } from '../support/fake-engine.ts';
+import { createFakeParts, encodeFake } from './fake-parts.ts';
+import { postRerank } from './fake-reranker.ts';
+
+let parts = createFakeParts();
+const logged: string[] = [];
+const running: RunningServer[] = [];
+async function start(options: Partial<ServeOptions> = {}, other: Partial<ServeParts> = {}): Promise<RunningServer> {
+  const server = await serve(
+    {
+      modelDir: 'fake',
+      model: 'fake',
+      host: '127.0.0.1',
+      port: 0,
+      maxLength: 512,
+      truncate: true,
+      log: (line) => logged.push(line),
+      ...options,
+    },
+    { ...parts, ...other },
+  );
+  running.push(server);
+  server.ready.catch(() => undefined);
+  return server;
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((server) => server.close()));
+  logged.length = 0;
+  parts = createFakeParts();
+});
+
+const statusOf = async (url: string) => (await fetch(url)).status;
+const ask = (url: string, document: string) => postRerank(url, { query: 'q', documents: [document] });
+
+describe('start', () => {
+  test('listens at once, is ready when the model has loaded, and answers', async () => {
+    const server = await start({ model: 'some/name', maxLength: 99 });
+    expect([await statusOf(`${server.url}/health`), await statusOf(`${server.url}/ready`)]).toEqual([200, 503]);
+    expect(await server.ready).toEqual({ ...fakeInfo, model: 'some/name', maxTokens: 99 });
+    expect(await statusOf(`${server.url}/ready`)).toBe(200);
+    const answer = await (await ask(server.url, 'four')).json();
+    expect(answer).toMatchObject([{ score: fakeLogit(encodeFake('four')), document: 'four', index: 0 }]);
+  });
+
+  test('a taken port is a named error', async () => {
+    const { url } = await start();
+    const second = start({ port: Number(new URL(url).port) });
+    await expect(second).rejects.toEqual(expect.objectContaining({ code: 'listen-failed' }));
+    await expect(second).rejects.toThrow(/^\[server\] cannot listen on 127\.0\.0\.1:\d+: another process uses it/);
+  });
+
+  test('IPv6 hosts are bracketed', async () => {
+    const server = await start({ host: '::1' });
+    expect(server.url).toMatch(/^http:\/\/\[::1\]:\d+$/);
+    expect(await statusOf(`${server.url}/health`)).toBe(200);
+  });
+
+  test('a model that cannot be loaded: ready rejects, the encoder is closed', async () => {
+    const server = await start({ model: 'fail:config-invalid' });
+    await expect(server.ready).rejects.toEqual(expect.objectContaining({ code: 'config-invalid' }));
+    expect(parts.encoderClosed).toBe(true);
+    expect([await statusOf(`${server.url}/health`), await statusOf(`${server.url}/ready`)]).toEqual([200, 503]);
+  });
+
+  test('a tokeniser that cannot be loaded: the engine that still loads is given up', async () => {
+    const broken = Promise.reject<PairEncoder>(new WgrankError('tokenizer-invalid', 'fake', 'as asked'));
+    const server = await start({ model: 'load-hang' }, { createEncoder: () => broken });
+    await expect(server.ready).rejects.toEqual(expect.objectContaining({ code: 'tokenizer-invalid' }));
+  });
+});
+
+test('a killed engine: 503 for what was pending and for what comes, /health stays, the log says so', async () => {
+  const server = await start();
+  await server.ready;
+  const pending = ask(server.url, 'hang');
+  await expect.poll(async () => (await parts.engine!.stats()).batches).toBe(1);
+  process.kill(parts.engine!.pid, 'SIGKILL');
+  const answer = await pending;
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
+  await expect.poll(() => statusOf(`${server.url}/ready`)).toBe(503);
+  expect((await ask(server.url, 'a')).status).toBe(503);
+  expect(await statusOf(`${server.url}/health`)).toBe(200);
+  expect(logged).toContain('the engine process ended: SIGKILL; requests get 503 from now on');
+});
+
+describe('stop', () => {
+  test('requests in flight finish, the connection they came on is closed, the engine ends', async () => {
+    const server = await start();
+    await server.ready;
+    const inFlight = Array.from({ length: 5 }, () => ask(server.url, 'slow'));
+    await expect.poll(async () => (await parts.engine!.stats()).batches).toBe(5);
+    const closed = server.close();
+    const answers = await Promise.all(inFlight);
+    expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200, 200, 200]);
+    expect(await closed).toBe(true);
+    expect(await parts.engine!.exited).toBe('exit code 0');
+    expect(parts.encoderClosed).toBe(true);
+    await expect(fetch(`${server.url}/health`)).rejects.toThrow('fetch failed');
+    expect(logged).toEqual([]);
+  });
+
+  test('a kept connection hears 503 and Connection: close while the server drains', async () => {
+    const server = await start();
+    await server.ready;
+    const { port } = new URL(server.url);
+    const inFlight = ask(server.url, 'slow');
+    const socket = connect(Number(port), '127.0.0.1');
+    // Half a request keeps the connection busy over the moment of the stop.
+    socket.write('GET /ready HTTP/1.1\r\nHost: x\r\n');
+    await expect.poll(async () => (await parts.engine!.stats()).batches).toBe(1);
+    const closed = server.close();
+    socket.write('\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 503 /);
+    expect(answer.toString()).toMatch(/^Connection: close\r$/m);
+    expect((await inFlight).status).toBe(200);
+    expect(await closed).toBe(true);
+  });
+
+  test('what outlives the drain limit is cut', async () => {
+    const server = await start({ drainLimitMs: 100 });
+    await server.ready;
+    const hanging = ask(server.url, 'hang').catch((error: Error) => error.message);
+    await expect.poll(async () => (await parts.engine!.stats()).batches).toBe(1);
+    expect(await server.close()).toBe(false);
+    expect(await hanging).toBe('fetch failed');
+  });
+
+  test('a stop while the model loads does not wait for it', async () => {
+    const server = await start({ model: 'load-hang' });
+    expect(await server.close()).toBe(true);
+    await expect(server.ready).rejects.toEqual(expect.objectContaining({ code: 'cancelled' }));
+  });
+});
+
+/** Sends raw text, then waits for the server to close the connection. */
+async function talk(url: string, text: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write(text);
+  let heard = '';
+  socket.on('data', (chunk) => (heard += chunk.toString()));
+  await once(socket, 'close');
+  return heard;
+}
+
+describe('patience and broken HTTP', () => {
+  const timeouts = {
+    headersTimeout: 300,
+    requestTimeout: 600,
+    keepAliveTimeout: 3000,
+    connectionsCheckingInterval: 50,
+  };
+  let server: RunningServer;
+  beforeAll(async () => {
+    server = await start({ timeouts });
+    running.length = 0;
+    await server.ready;
+  });
+  afterAll(() => server.close());
+
+  test.each([
+    ['half a header', 'GET /health HTTP/1.1\r\nHost:', 408],
+    [
+      'half a body',
+      'POST /v1/rerank HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+      408,
+    ],
+    ['no HTTP', 'hello\r\n\r\n', 400],
+    ['a NUL in the request line', 'GET /\0 HTTP/1.1\r\n\r\n', 400],
+    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],
+    ['length and chunks', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
+    ['a header of 64 KB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(65536)}\r\n\r\n`, 431],
+  ])('%s', async (_, text, status) => {
+    const heard = await talk(server.url, text);
+    expect(heard).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    const body = JSON.parse(heard.slice(heard.indexOf('\r\n\r\n') + 4)) as object;
+    expect(body).toMatchObject({ object: 'error', param: null, code: status });
+    expect(await statusOf(`${server.url}/health`)).toBe(200);
+  });
+
+  test('a short headers timeout does not cut a connection that idles longer between two requests', async () => {
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    for (const pause of [900, 0]) {
+      socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    socket.destroy();
+  });
+});
