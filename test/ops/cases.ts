@@ -71,6 +71,8 @@ export function expectSameBits(actual: Float32Array, expected: Float32Array): vo
 afterAll(() => {
   if (!process.env['OP_ERRORS']) return;
   for (const [what, { ratio, error, bound }] of worst) {
-    console.log(`${what}: largest error ${error.toExponential(2)}, ${(100 * ratio).toFixed(0)} % of ${bound.toExponential(2)}`);
+    console.log(
+      `${what}: largest error ${error.toExponential(2)}, ${(100 * ratio).toFixed(0)} % of ${bound.toExponential(2)}`,
+    );
   }
 });

@@ -69,7 +69,11 @@ const batches = cases.filter(({ R, C, range }) => R === 65 && C === 28 && range 
 describeCases('elementwise', 'alone = in a batch', batches, title, async (one) => {
   const { x, bias, residual } = valuesOf(one);
   const all = await runOp((op) => record(op, one.kind, { x, bias, residual }));
-  for (const [first, end] of [[0, 1], [7, 16], [64, 65]] as const) {
+  for (const [first, end] of [
+    [0, 1],
+    [7, 16],
+    [64, 65],
+  ] as const) {
     const rows = [first * one.C, end * one.C] as const;
     const alone = { x: x.slice(...rows), bias, residual: residual.slice(...rows) };
     expectSameBits(await runOp((op) => record(op, one.kind, alone)), all.subarray(...rows));
@@ -89,7 +93,10 @@ describe('elementwise', () => {
   it('folds more workgroups than one axis of a dispatch has', async () => {
     const values = { x: uniform(1, 32_769 * 256), bias: uniform(2, 256), residual: new Float32Array() };
     const out = await runOp((op) => record(op, 'bias', values));
-    expectSameBits(out, values.x.map((v, i) => v + values.bias[i % 256]!));
+    expectSameBits(
+      out,
+      values.x.map((v, i) => v + values.bias[i % 256]!),
+    );
   });
 
   it('refuses shapes that do not fit, with the shapes', () => {

@@ -83,7 +83,10 @@ describeCases('embedding', 'alone = in a batch', batches, title, async (one) => 
   const values = valuesOf(one);
   const all = await runOp((op) => record(op, one, values));
   // Two sequences, of 4 and 5 tokens.
-  for (const [first, end] of [[0, 4], [4, 9]] as const) {
+  for (const [first, end] of [
+    [0, 4],
+    [4, 9],
+  ] as const) {
     const ids = one.ids.slice(first, end);
     const positions = values.positions.slice(first, end);
     const alone = await runOp((op) => record(op, { ...one, ids }, { ...values, positions }));
@@ -102,7 +105,10 @@ function decode(bits: number, exponentBits: number): number {
 }
 
 describe('embedding', () => {
-  it.each([['f16', 5], ['bf16', 8]] as const)('unpacks every finite bit pattern of %s', async (dtype, exponentBits) => {
+  it.each([
+    ['f16', 5],
+    ['bf16', 8],
+  ] as const)('unpacks every finite bit pattern of %s', async (dtype, exponentBits) => {
     const special = (2 ** exponentBits - 1) << (15 - exponentBits); // infinities and NaN, which WGSL may assume away
     const patterns = Array.from({ length: 65_536 }, (_, i) => ((i & special) === special ? 0 : i));
     const words = new Uint32Array(Uint16Array.from(patterns).buffer);
@@ -113,8 +119,7 @@ describe('embedding', () => {
       return embedding(op.graph, op.input('ids', 'u32', ['T'], ids), [table], { kind: 'none' });
     });
     // WGSL allows subnormal f32 (which bf16 has, and f16 has not) to become zero.
-    const allowed = (i: number, value: number) =>
-      out[i] === value || (out[i] === 0 && Math.abs(value) < 2 ** -126);
+    const allowed = (i: number, value: number) => out[i] === value || (out[i] === 0 && Math.abs(value) < 2 ** -126);
     expect(patterns.filter((bits, i) => !allowed(i, decode(bits, exponentBits)))).toEqual([]);
   });
 
@@ -141,7 +146,12 @@ describe('embedding', () => {
       expect.objectContaining({ code: 'shape-mismatch', message: expect.stringContaining('C is 6') as string }),
     );
     expect(() => embedding(graph, ids, [table('V', 8)], none)).toThrow('[embedding] V is V (expected a length');
-    const learned = { kind: 'learned', positions: graph.input('p', 'u32', ['S']), table: table(9, 8), tokenType: table(8) } as const;
+    const learned = {
+      kind: 'learned',
+      positions: graph.input('p', 'u32', ['S']),
+      table: table(9, 8),
+      tokenType: table(8),
+    } as const;
     expect(() => embedding(graph, ids, [table(5, 8)], learned)).toThrow('T of positions is S (expected T as before)');
     expect(() => embedding(graph, ids, [], none)).toThrow(RangeError);
   });

@@ -27,17 +27,29 @@ const cases: GatherCase[] = [4, 28, 60, 64, 68, 252, 256, 260, 1024].flatMap((C,
   { T: 130, C, rows: Array.from({ length: 65 }, (_, i) => (i * 37) % 130), seed },
 ]);
 
-describeCases('gather-rows', 'exact', cases, ({ C }) => `${C} columns`, async ({ T, C, rows, seed }) => {
-  const x = uniform(seed, T * C);
-  expectSameBits(await gather(x, C, rows), Float32Array.from(reference(x, rows, C)));
-});
+describeCases(
+  'gather-rows',
+  'exact',
+  cases,
+  ({ C }) => `${C} columns`,
+  async ({ T, C, rows, seed }) => {
+    const x = uniform(seed, T * C);
+    expectSameBits(await gather(x, C, rows), Float32Array.from(reference(x, rows, C)));
+  },
+);
 
-describeCases('gather-rows', 'alone = in a batch', cases.slice(0, 9), ({ C }) => `${C} columns`, async (one) => {
-  const x = uniform(one.seed, one.T * one.C);
-  const all = await gather(x, one.C, one.rows);
-  const last = one.rows.length - 1;
-  expectSameBits(await gather(x, one.C, [one.rows[last]!]), all.subarray(last * one.C));
-});
+describeCases(
+  'gather-rows',
+  'alone = in a batch',
+  cases.slice(0, 9),
+  ({ C }) => `${C} columns`,
+  async (one) => {
+    const x = uniform(one.seed, one.T * one.C);
+    const all = await gather(x, one.C, one.rows);
+    const last = one.rows.length - 1;
+    expectSameBits(await gather(x, one.C, [one.rows[last]!]), all.subarray(last * one.C));
+  },
+);
 
 describe('gather-rows', () => {
   it('folds more workgroups than one axis of a dispatch has', async () => {
@@ -51,11 +63,15 @@ describe('gather-rows', () => {
     const graph = new Graph();
     const x = graph.input('x', 'f32', ['T', 8]);
     const rows = graph.input('rows', 'u32', ['S']);
-    expect(() => gatherRows(graph, rows, rows)).toThrow('[gatherRows] x has 1 axes (expected [T, C]): x u32[S] · rows u32[S]');
+    expect(() => gatherRows(graph, rows, rows)).toThrow(
+      '[gatherRows] x has 1 axes (expected [T, C]): x u32[S] · rows u32[S]',
+    );
     expect(() => gatherRows(graph, graph.input('y', 'f32', ['T', 6]), rows)).toThrow(
       expect.objectContaining({ code: 'shape-mismatch', message: expect.stringContaining('C is 6') as string }),
     );
-    expect(() => gatherRows(graph, graph.input('z', 'f32', ['T', 'C']), rows)).toThrow('[gatherRows] C is C (expected a length');
+    expect(() => gatherRows(graph, graph.input('z', 'f32', ['T', 'C']), rows)).toThrow(
+      '[gatherRows] C is C (expected a length',
+    );
     expect(() => gatherRows(graph, x, x)).toThrow('rows has 2 axes (expected [S])');
   });
 });

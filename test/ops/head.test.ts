@@ -34,20 +34,32 @@ const run = (x: Float32Array, weight: Float32Array, bias: Float32Array) =>
     return head(op.graph, op.input('x', 'f32', ['S', weight.length], x), w, op.weight('bias', 'f32', [1], bias));
   });
 
-describeCases('head', 'sizes', cases, ({ C }) => `${C} columns`, async (one) => {
-  const { x, weight, bias } = values(one);
-  const bound = relativeError(one.C) * largest(x) * largest(weight) + 2 ** -24 * largest(bias);
-  expectClose('head', await run(x, weight, bias), reference(x, weight, bias[0]!), bound);
-});
+describeCases(
+  'head',
+  'sizes',
+  cases,
+  ({ C }) => `${C} columns`,
+  async (one) => {
+    const { x, weight, bias } = values(one);
+    const bound = relativeError(one.C) * largest(x) * largest(weight) + 2 ** -24 * largest(bias);
+    expectClose('head', await run(x, weight, bias), reference(x, weight, bias[0]!), bound);
+  },
+);
 
-describeCases('head', 'alone = in a batch', cases.filter(({ S }) => S === 65), ({ C }) => `${C} columns`, async (one) => {
-  const { x, weight, bias } = values(one);
-  const all = await run(x, weight, bias);
-  for (const s of [0, 31, 63, 64]) {
-    const alone = await run(x.slice(s * one.C, (s + 1) * one.C), weight, bias);
-    expectSameBits(alone, all.subarray(s, s + 1));
-  }
-});
+describeCases(
+  'head',
+  'alone = in a batch',
+  cases.filter(({ S }) => S === 65),
+  ({ C }) => `${C} columns`,
+  async (one) => {
+    const { x, weight, bias } = values(one);
+    const all = await run(x, weight, bias);
+    for (const s of [0, 31, 63, 64]) {
+      const alone = await run(x.slice(s * one.C, (s + 1) * one.C), weight, bias);
+      expectSameBits(alone, all.subarray(s, s + 1));
+    }
+  },
+);
 
 describe('head', () => {
   it('is exact where every product and sum is', async () => {

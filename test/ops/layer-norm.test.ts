@@ -58,26 +58,38 @@ function ratioToDeviation(x: Float32Array): number {
   return Math.abs(mean) / Math.sqrt(x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length + eps);
 }
 
-describeCases('layer-norm', 'sizes', cases, ({ C, kind }) => `${C} columns, ${kind}`, async (one) => {
-  const { x, weight, bias } = values(one);
-  const expected = reference(x, weight, bias, eps);
-  const base = relativeError * largest(expected);
-  const perRow = Array.from({ length: one.rows }, (_, r) => {
-    const row = x.subarray(r * one.C, (r + 1) * one.C);
-    return base + meanError(one.C) * ratioToDeviation(row) * largest(weight);
-  });
-  expectClose(`layer-norm ${one.kind}`, await run(x, weight, bias), expected, (i) => perRow[Math.floor(i / one.C)]!);
-});
+describeCases(
+  'layer-norm',
+  'sizes',
+  cases,
+  ({ C, kind }) => `${C} columns, ${kind}`,
+  async (one) => {
+    const { x, weight, bias } = values(one);
+    const expected = reference(x, weight, bias, eps);
+    const base = relativeError * largest(expected);
+    const perRow = Array.from({ length: one.rows }, (_, r) => {
+      const row = x.subarray(r * one.C, (r + 1) * one.C);
+      return base + meanError(one.C) * ratioToDeviation(row) * largest(weight);
+    });
+    expectClose(`layer-norm ${one.kind}`, await run(x, weight, bias), expected, (i) => perRow[Math.floor(i / one.C)]!);
+  },
+);
 
 const batches = cases.filter(({ rows, kind }) => rows === 9 && kind !== 'constant');
-describeCases('layer-norm', 'alone = in a batch', batches, ({ C }) => `${C} columns`, async (one) => {
-  const { x, weight, bias } = values(one);
-  const all = await run(x, weight, bias);
-  for (const r of [0, 4, 8]) {
-    const alone = await run(x.slice(r * one.C, (r + 1) * one.C), weight, bias);
-    expectSameBits(alone, all.subarray(r * one.C, (r + 1) * one.C));
-  }
-});
+describeCases(
+  'layer-norm',
+  'alone = in a batch',
+  batches,
+  ({ C }) => `${C} columns`,
+  async (one) => {
+    const { x, weight, bias } = values(one);
+    const all = await run(x, weight, bias);
+    for (const r of [0, 4, 8]) {
+      const alone = await run(x.slice(r * one.C, (r + 1) * one.C), weight, bias);
+      expectSameBits(alone, all.subarray(r * one.C, (r + 1) * one.C));
+    }
+  },
+);
 
 describe('layer-norm', () => {
   it('folds more rows than one axis of a dispatch has', async () => {

@@ -45,7 +45,8 @@ const programs: Program[] = variants.flatMap((variant, v) =>
       .map((kind) => ({ variant, dtype, kind })),
   ),
 );
-if (!everything) console.warn(`matmul: ${programs.length} of 45 programs on ${gpu.traits.adapter} (OP_PROGRAMS=all for the rest)`);
+if (!everything)
+  console.warn(`matmul: ${programs.length} of 45 programs on ${gpu.traits.adapter} (OP_PROGRAMS=all for the rest)`);
 
 // Tiles have 8, 16 or 64 rows, 32-column panels by 2 or 4, and 16 steps of k.
 const rowCounts = [1, 7, 8, 9, 16, 17, 63, 64, 65];
@@ -105,14 +106,26 @@ describeCases('matmul', 'sizes', cases, title, async (one) => {
 });
 
 const batch = { R: 65, N: 132, K: 68, seed: 5 };
-const batches = programs.filter(({ kind }) => kind === 'none' || kind === 'bias-residual').map((p) => ({ ...p, ...batch }));
+const batches = programs
+  .filter(({ kind }) => kind === 'none' || kind === 'bias-residual')
+  .map((p) => ({ ...p, ...batch }));
 
 describeCases('matmul', 'alone = in a batch', batches, title, async (one) => {
   const values = valuesOf(one);
   const all = await run(one, values);
   const rows = (x: Float32Array, width: number, first: number, end: number) => x.slice(first * width, end * width);
-  for (const [first, end] of [[0, 1], [7, 8], [8, 9], [60, 65], [64, 65]] as const) {
-    const part = { ...values, x: rows(values.x, one.K, first, end), residual: rows(values.residual, one.N, first, end) };
+  for (const [first, end] of [
+    [0, 1],
+    [7, 8],
+    [8, 9],
+    [60, 65],
+    [64, 65],
+  ] as const) {
+    const part = {
+      ...values,
+      x: rows(values.x, one.K, first, end),
+      residual: rows(values.residual, one.N, first, end),
+    };
     expectSameBits(await run({ ...one, R: end - first }, part), rows(all, one.N, first, end));
   }
 });
@@ -133,7 +146,10 @@ describe('matmul', () => {
   it('is exact where every product and sum is', async () => {
     const one: MatmulCase = { variant: 'rows-8x128', dtype: 'f32', kind: 'none', R: 9, N: 36, K: 20, seed: 0 };
     const x = Float32Array.from({ length: 180 }, (_, i) => (i % 13) - 6);
-    const weight = store('f32', Float32Array.from({ length: 720 }, (_, i) => (i % 7) - 3));
+    const weight = store(
+      'f32',
+      Float32Array.from({ length: 720 }, (_, i) => (i % 7) - 3),
+    );
     const out = await run(one, { ...valuesOf(one), x, weight });
     expect([...out]).toEqual([...reference(x, weight.values, 9, 36, 20)].map((v) => v + 0));
   });
@@ -142,7 +158,8 @@ describe('matmul', () => {
     const graph = new Graph();
     const input = (name: string, ...shape: (number | string)[]) => graph.input(name, 'f32', shape);
     const [x, none] = [input('x', 'R', 8), { kind: 'none' } as const];
-    const product = (a: typeof x, b: typeof x, epilogue: Epilogue = none) => matmul(graph, 'tiled-64x64', a, b, epilogue);
+    const product = (a: typeof x, b: typeof x, epilogue: Epilogue = none) =>
+      matmul(graph, 'tiled-64x64', a, b, epilogue);
     expect(() => product(x, input('w', 4, 12))).toThrow(
       '[matmul] K of weight is 12 (expected 8 as before): x f32[R, 8] · weight f32[4, 12]',
     );
@@ -151,7 +168,9 @@ describe('matmul', () => {
     expect(() => product(x, input('w', 6, 8))).toThrow(
       expect.objectContaining({ code: 'shape-mismatch', message: expect.stringContaining('N is 6') as string }),
     );
-    expect(() => product(x, input('w', 4, 8), { kind: 'bias', bias: input('b', 8) })).toThrow('N of bias is 8 (expected 4');
+    expect(() => product(x, input('w', 4, 8), { kind: 'bias', bias: input('b', 8) })).toThrow(
+      'N of bias is 8 (expected 4',
+    );
     const residual = input('r', 'S', 4);
     expect(() => product(x, input('w', 4, 8), { kind: 'bias-residual', bias: input('b', 4), residual })).toThrow(
       'R of residual is S (expected R as before)',

@@ -24,7 +24,8 @@ export function attention(
         const scores: number[] = [];
         for (let j = keys[0]; j < keys[1]; j++) {
           let product = 0;
-          for (let d = 0; d < size; d++) product += query[q * width + h * size + d]! * keyValue[2 * j * width + h * size + d]!;
+          for (let d = 0; d < size; d++)
+            product += query[q * width + h * size + d]! * keyValue[2 * j * width + h * size + d]!;
           scores.push(scale * product);
         }
         const highest = Math.max(...scores);

@@ -33,6 +33,7 @@ export const fakeInfo: EngineInfo = {
   kind: 'cross-encoder',
   architecture: 'FakeForSequenceClassification',
   dtype: 'f32',
+  activation: 'identity',
   adapter: 'no adapter (fake)',
   software: true,
   maxTokens: 512,
