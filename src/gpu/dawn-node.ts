@@ -85,7 +85,13 @@ async function openDevice(adapter: GPUAdapter, warnings: string[]): Promise<Open
     adapter: info.description || info.device || info.vendor || 'unnamed adapter',
     software: info.isFallbackAdapter || /llvmpipe|swiftshader|basic render/i.test(`${info.description} ${info.device}`),
     f16: device.features.has('shader-f16'),
+    subgroupSize: fixedSubgroupSize(device.features, info),
     timestamps: device.features.has('timestamp-query'),
   };
   return { gpu: new Gpu(device, traits), warnings };
+}
+
+function fixedSubgroupSize(features: GPUSupportedFeatures, info: GPUAdapterInfo): number {
+  const { subgroupMinSize: min, subgroupMaxSize: max } = info;
+  return features.has('subgroups') && min === max ? (min ?? 0) : 0;
 }

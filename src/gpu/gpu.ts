@@ -8,8 +8,13 @@ export interface GpuTraits {
   readonly software: boolean;
   /** `shader-f16`: 16-bit floats in arithmetic and storage. Kernels work without it. */
   readonly f16: boolean;
+  /** Lanes of a subgroup; 0 without the feature, or where programs may get different sizes. */
+  readonly subgroupSize: number;
   readonly timestamps: boolean;
 }
+
+/** What the choice of kernel variants depends on. */
+export type KernelTraits = Pick<GpuTraits, 'software' | 'subgroupSize'>;
 
 /**
  * A device with its failures turned into rejections: `failed` rejects on device loss and on errors that no scope caught,

@@ -1,5 +1,5 @@
 import type { Linear } from '../checkpoint/weights.ts';
-import type { GpuTraits } from '../gpu/gpu.ts';
+import type { KernelTraits } from '../gpu/gpu.ts';
 import type { Graph } from '../graph/graph.ts';
 import { attention, chooseAttention, tileRows, type AttentionVariantName } from '../ops/attention.ts';
 import { elementwise } from '../ops/elementwise.ts';
@@ -35,7 +35,7 @@ export class Net {
   readonly #fused: boolean;
 
   /** @param fused false runs every epilogue as a launch of its own: slower, and equal bit for bit */
-  constructor(graph: Graph, traits: Pick<GpuTraits, 'software'>, fused = true) {
+  constructor(graph: Graph, traits: KernelTraits, fused = true) {
     this.graph = graph;
     this.#matmul = chooseMatmul(traits);
     this.#attention = chooseAttention(traits);

@@ -1,5 +1,5 @@
 import { WgrankError } from '../errors.ts';
-import type { GpuTraits } from '../gpu/gpu.ts';
+import type { KernelTraits } from '../gpu/gpu.ts';
 import type { Graph } from '../graph/graph.ts';
 import { fixed, match } from '../tensor/match.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
@@ -25,7 +25,7 @@ export type AttentionVariantName = keyof typeof attentionVariants;
  * The variant for an adapter. On lavapipe rows in registers cost ten seconds of compilation and run at a fifth of the
  * speed of the blocked form; GPUs keep a row per thread.
  */
-export function chooseAttention(traits: Pick<GpuTraits, 'software'>): AttentionVariantName {
+export function chooseAttention(traits: KernelTraits): AttentionVariantName {
   return traits.software ? 'blocked' : 'registers';
 }
 

@@ -1,4 +1,4 @@
-import type { GpuTraits } from '../gpu/gpu.ts';
+import type { KernelTraits } from '../gpu/gpu.ts';
 import type { ShaderSpec } from '../gpu/shader.ts';
 import type { Graph } from '../graph/graph.ts';
 import { match } from '../tensor/match.ts';
@@ -10,35 +10,38 @@ import { multipleOfFour } from './multiple-of-four.ts';
 export const panelColumns = 32;
 
 export interface MatmulVariant {
-  readonly name: string;
   readonly file: string;
   readonly set?: Readonly<Record<string, string>>;
   /** Rows and 32-column panels of the output that one workgroup computes. */
   readonly rows: number;
   readonly panels: number;
+  /** Lanes of a subgroup that the kernel is written for; absent: any, or none. */
+  readonly subgroupSize?: number;
 }
-
-const register = (rows: number, panels: number): MatmulVariant => {
-  const set = { ROWS: `${rows}u`, PANELS: `${panels}u` };
-  return { name: `rows-${rows}x${panels * panelColumns}`, file: 'matmul.wgsl', set, rows, panels };
-};
 
 /** Every shape of the kernel that tests and benches walk. */
 export const matmulVariants = {
-  'rows-8x128': register(8, 4),
-  'rows-16x64': register(16, 2),
-  'tiled-64x64': { name: 'tiled-64x64', file: 'matmul.tiled.wgsl', rows: 64, panels: 2 },
+  'subgroup-16x32': { file: 'matmul.subgroup.wgsl', rows: 16, panels: 1, subgroupSize: 8 },
+  'rows-8x128': { file: 'matmul.wgsl', rows: 8, panels: 4 },
+  'tiled-64x64': { file: 'matmul.tiled.wgsl', rows: 64, panels: 2 },
 } as const satisfies Record<string, MatmulVariant>;
 
 export type MatmulVariantName = keyof typeof matmulVariants;
 
+/** Whether an adapter can run a variant. */
+export function runsMatmul(name: MatmulVariantName, { subgroupSize }: KernelTraits): boolean {
+  const variant: MatmulVariant = matmulVariants[name];
+  return variant.subgroupSize === undefined || variant.subgroupSize === subgroupSize;
+}
+
 /**
- * The variant for an adapter. CPU rasterisers: 8 x 128 from registers, 1.3 times as fast on lavapipe as 16 x 32, and many
- * times as fast as tiles through workgroup memory. GPUs: 64 x 64 tiles. One variant for all row counts, so that a row's
+ * The variant for an adapter. GPUs: tiles through workgroup memory. CPU rasterisers compute from registers: with rows shared
+ * by shuffles on lavapipe, where that is four times as fast, else 8 x 128. One variant for all row counts, so that a row's
  * bits never depend on how many rows share its batch.
  */
-export function chooseMatmul(traits: Pick<GpuTraits, 'software'>): MatmulVariantName {
-  return traits.software ? 'rows-8x128' : 'tiled-64x64';
+export function chooseMatmul(traits: KernelTraits): MatmulVariantName {
+  if (!traits.software) return 'tiled-64x64';
+  return runsMatmul('subgroup-16x32', traits) ? 'subgroup-16x32' : 'rows-8x128';
 }
 
 /** Bytes of a packed `[N, K]` weight. */

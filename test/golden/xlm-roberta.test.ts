@@ -66,9 +66,9 @@ describe.each(Object.keys(stored) as Folder[])('%s against transformers in f32',
   });
 });
 
-describe('kernels for GPUs, run on whatever adapter is here', () => {
+describe.each(['portable', 'gpu'] as const)('%s kernels, run on whatever adapter is here', (kernels) => {
   test.each(['xlmr-a', 'xlmr-b'] as const)('%s', async (folder) => {
-    const compared = await compare(folder, '', { dtype: stored[folder], kernels: 'gpu' });
+    const compared = await compare(folder, '', { dtype: stored[folder], kernels });
     expect(compared).toHaveProperty('logits');
   });
 });

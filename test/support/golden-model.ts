@@ -12,12 +12,18 @@ import { testGpu } from './op-harness.ts';
 
 export const fixture = (name: string) => new URL(`../golden/fixtures/${name}`, import.meta.url).pathname;
 
+const kernelSets = {
+  own: undefined,
+  portable: { software: true, subgroupSize: 0 },
+  gpu: { software: false, subgroupSize: 0 },
+} as const;
+
 export interface LoadOptions {
   readonly dtype: StorageDtype;
   /** false: every epilogue as a launch of its own. */
   readonly fused?: boolean;
-  /** Kernels for CPU rasterisers or for GPUs, whatever adapter runs them. */
-  readonly kernels?: 'cpu' | 'gpu';
+  /** Kernels for this adapter (default), for any CPU rasteriser, or for GPUs, whatever adapter runs them. */
+  readonly kernels?: keyof typeof kernelSets;
   /** Pretends that the adapter binds no more: long tables are cut. */
   readonly bindingBytes?: number;
   /** Reads intermediates too. */
@@ -37,7 +43,7 @@ export async function loadGoldenModel(dir: string, options: LoadOptions): Promis
   const checkpoint = await openCheckpoint(dir);
   const config = await readConfig(dir);
   const model = findFamily(config).fromConfig!(config);
-  const net = new Net(new Graph(), { software: options.kernels !== 'gpu' }, options.fused ?? true);
+  const net = new Net(new Graph(), kernelSets[options.kernels ?? 'own'] ?? gpu.traits, options.fused ?? true);
   const binding = options.bindingBytes ?? gpu.limits.maxStorageBufferBindingSize;
   const recording = model.record(net, Weights.of(checkpoint, options.dtype, binding));
   const names = ['logits', ...(options.taps ? Object.keys(recording.taps) : [])];
