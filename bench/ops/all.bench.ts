@@ -1,0 +1,25 @@
+/**
+ * Every kernel, one after the other, on one device.
+ *
+ *   npx tsx bench/ops/all.bench.ts [--tokens N] [--json bench/results/ops-ADAPTER-DRIVER.json]
+ */
+import { attentionBench } from './attention.bench.ts';
+import { elementwiseBench } from './elementwise.bench.ts';
+import { embeddingBench } from './embedding.bench.ts';
+import { gatherRowsBench } from './gather-rows.bench.ts';
+import { runBenches } from './harness.ts';
+import { headBench } from './head.bench.ts';
+import { layerNormBench } from './layer-norm.bench.ts';
+import { matmulBench } from './matmul.bench.ts';
+import { packPanelsBench } from './pack-panels.bench.ts';
+
+await runBenches([
+  matmulBench,
+  attentionBench,
+  embeddingBench,
+  layerNormBench,
+  elementwiseBench,
+  gatherRowsBench,
+  headBench,
+  packPanelsBench,
+]);
