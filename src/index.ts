@@ -5,3 +5,5 @@ export type { EncodedPair, PairEncoder } from './text/encoded-pair.ts';
 export { createReranker, type RerankerParts } from './rerank/create-reranker.ts';
 export { describeModel, type ModelDescription } from './rerank/describe-model-node.ts';
 export { loadEngine } from './rerank/load-engine-node.ts';
+export { loadReranker, type RerankerOptions } from './rerank/load-reranker-node.ts';
+export { createPairEncoder, type PairEncoderOptions } from './text/create-pair-encoder-node.ts';

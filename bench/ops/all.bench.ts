@@ -11,7 +11,6 @@ import { runBenches } from './harness.ts';
 import { headBench } from './head.bench.ts';
 import { layerNormBench } from './layer-norm.bench.ts';
 import { matmulBench } from './matmul.bench.ts';
-import { packPanelsBench } from './pack-panels.bench.ts';
 
 await runBenches([
   matmulBench,
@@ -21,5 +20,4 @@ await runBenches([
   elementwiseBench,
   gatherRowsBench,
   headBench,
-  packPanelsBench,
 ]);

@@ -43,7 +43,7 @@ function group(
       flops: 2 * rows * n * k,
       operands: (op) => {
         const operand = op.weight('x', 'f32', [rows, k], x);
-        const linear = op.linear('weight', dtype, n, k, weight.words);
+        const linear = op.weight('weight', dtype, [n, k], weight.words);
         const epilogue = epilogueOperands(op, kind, bias, residual);
         return () => matmul(op.graph, variant, operand, linear, epilogue);
       },

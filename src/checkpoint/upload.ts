@@ -1,25 +1,18 @@
 import { WgrankError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { PipelineCache } from '../gpu/pipelines.ts';
-import { foldGroups } from '../graph/graph.ts';
-import { packedBytes, panelColumns } from '../ops/matmul.ts';
-import { packedWords, packPanelsShader } from '../ops/pack-panels.ts';
+import { StagingRing } from '../gpu/staging.ts';
 import { elementBytes, elements, type Tensor } from '../tensor/tensor.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { convertElements, storageBytes } from './convert.ts';
+import { convertElements, storageBytes, storageName } from './convert.ts';
 import { addReports, exactConversion, type ConversionReport } from './half.ts';
 import type { StorageDtype, WeightSource, WeightUpload } from './weights.ts';
 
-/** Host memory of one slice; three of them are all that an upload holds, whatever the model. */
-const sliceBytes = 32 * 2 ** 20;
-/** Dawn keeps its own copy of what is written until the GPU has taken it: wait before more than this is pending. */
-const pendingBytes = 64 * 2 ** 20;
+/** Elements moved at a time: with 4 bytes each a piece of the staging ring. */
+const pieceElements = StagingRing.pieceBytes / 4;
 
 /** Bytes that an upload's tensor takes on the GPU. */
-export function uploadBytes({ tensor, layout }: WeightUpload): number {
-  if (layout === 'plain') return Math.ceil((elements(tensor.shape) * elementBytes[tensor.dtype]) / 4) * 4;
-  const [n, k] = tensor.shape as readonly [number, number];
-  return packedBytes(n, k, tensor.dtype);
+export function uploadBytes({ tensor }: WeightUpload): number {
+  return Math.ceil((elements(tensor.shape) * elementBytes[tensor.dtype]) / 4) * 4;
 }
 
 /** Makes the buffers. @throws WgrankError `out-of-memory` before a byte is moved */
@@ -44,152 +37,56 @@ export async function allocateWeights(gpu: Gpu, uploads: readonly WeightUpload[]
 }
 
 /**
- * Streams a checkpoint into its buffers: slices are read while the one before is converted and written.
+ * Streams a checkpoint into its buffers, from file to mapped memory where the dtype stays as it is.
  * @returns how exact the conversion to the GPU's dtype was
  */
 export async function uploadWeights(
   gpu: Gpu,
-  pipelines: PipelineCache,
   checkpoint: Checkpoint,
   uploads: readonly WeightUpload[],
   buffers: ReadonlyMap<Tensor, GPUBuffer>,
 ): Promise<ConversionReport> {
-  const packer = new Packer(gpu, pipelines);
-  const converted = new Uint8Array(sliceBytes);
-  const hosts = [new Uint8Array(sliceBytes), new Uint8Array(sliceBytes)];
-  const slices = uploads.flatMap((upload) => slicesOf(upload));
-  const read = (i: number): Promise<void> | undefined => {
-    const slice = slices[i];
-    if (!slice) return undefined;
-    const size = storageBytes[slice.source.info.dtype];
-    const into = hosts[i % 2]!.subarray(0, slice.elements * size);
-    const pending = checkpoint.read(slice.source.info.name, slice.firstElement * size, into);
-    pending.catch(() => undefined); // awaited below
-    return pending;
-  };
-  let report = exactConversion;
-  let pending = 0;
+  const ring = new StagingRing(gpu);
+  const reader = new ElementReader(checkpoint);
   try {
-    let ready = read(0);
-    for (const [i, slice] of slices.entries()) {
-      await ready;
-      ready = read(i + 1);
-      const { upload, source } = slice;
-      const stored = hosts[i % 2]!.subarray(0, slice.elements * storageBytes[source.info.dtype]);
-      const dtype = upload.tensor.dtype as StorageDtype;
-      const { bytes, report: inexact } = convertElements(source.info.dtype, dtype, stored, converted);
-      report = addReports(report, inexact);
-      const target = buffers.get(upload.tensor)!;
-      if (upload.layout === 'panels') await packer.add(bytes, upload, slice, target);
-      else writePlain(gpu, target, slice.targetElement * elementBytes[dtype], bytes);
-      pending += bytes.byteLength;
-      if (pending < pendingBytes) continue;
-      await gpu.idle();
-      pending = 0;
+    for (const { tensor, sources } of uploads) {
+      const dtype = tensor.dtype as StorageDtype;
+      const size = elementBytes[dtype];
+      let done = 0;
+      for (const source of sources) {
+        for (let at = 0; at < source.elements; at += pieceElements) {
+          const count = Math.min(pieceElements, source.elements - at);
+          const fill = (into: Uint8Array) => reader.read(source, at, dtype, into);
+          await ring.write(buffers.get(tensor)!, done * size, count * size, fill);
+          done += count;
+        }
+      }
     }
-    await gpu.idle();
+    await ring.finish();
   } finally {
-    packer.destroy();
+    ring.destroy();
   }
-  return report;
+  return reader.report;
 }
 
-/** A run of elements that fits a host buffer, with its place in source and target. */
-interface Slice {
-  readonly upload: WeightUpload;
-  readonly source: WeightSource;
-  readonly firstElement: number;
-  readonly elements: number;
-  /** First element in the target, in checkpoint order. */
-  readonly targetElement: number;
-}
+/** Reads elements in the GPU's dtype and keeps count of what that lost. */
+class ElementReader {
+  report: ConversionReport = exactConversion;
+  readonly #checkpoint: Checkpoint;
+  #stored = new Uint8Array(0);
 
-function slicesOf(upload: WeightUpload): Slice[] {
-  const slices: Slice[] = [];
-  const columns = upload.tensor.shape.at(-1) as number;
-  const unit = upload.layout === 'panels' ? columns * panelColumns : 2; // whole panels, or whole words of halves
-  let target = 0;
-  for (const source of upload.sources) {
-    const room = Math.floor(sliceBytes / 4 / unit) * unit;
-    for (let first = 0; first < source.elements; first += room) {
-      const count = Math.min(room, source.elements - first);
-      slices.push({
-        upload,
-        source,
-        firstElement: source.firstElement + first,
-        elements: count,
-        targetElement: target,
-      });
-      target += count;
-    }
-  }
-  return slices;
-}
-
-/** Writes bytes whose number need not be a multiple of 4: the last word is filled up with zeros. */
-function writePlain(gpu: Gpu, target: GPUBuffer, offset: number, bytes: Uint8Array): void {
-  const whole = bytes.byteLength & ~3;
-  gpu.device.queue.writeBuffer(target, offset, bytes.buffer as ArrayBuffer, bytes.byteOffset, whole);
-  if (whole === bytes.byteLength) return;
-  const rest = new Uint8Array(4);
-  rest.set(bytes.subarray(whole));
-  gpu.device.queue.writeBuffer(target, offset + whole, rest);
-}
-
-/** Turns slices in checkpoint order into panels on the GPU, through one staging buffer that the queue's order protects. */
-class Packer {
-  readonly #gpu: Gpu;
-  readonly #pipelines: PipelineCache;
-  readonly #staging: GPUBuffer;
-  readonly #params: GPUBuffer;
-
-  constructor(gpu: Gpu, pipelines: PipelineCache) {
-    this.#gpu = gpu;
-    this.#pipelines = pipelines;
-    this.#staging = gpu.createBuffer('staging', sliceBytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST);
-    this.#params = gpu.createBuffer('pack params', 16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  constructor(checkpoint: Checkpoint) {
+    this.#checkpoint = checkpoint;
   }
 
-  async add(bytes: Uint8Array, { tensor, sources }: WeightUpload, slice: Slice, target: GPUBuffer): Promise<void> {
-    const { device } = this.#gpu;
-    const [n, k] = tensor.shape as readonly [number, number];
-    const half = tensor.dtype !== 'f32';
-    const rowBytes = k * elementBytes[tensor.dtype];
-    const firstRow = slice.targetElement / k;
-    const ownRows = slice.elements / k;
-    // Stacked layers whose rows do not end with a panel share one: collect them all in the staging buffer before packing.
-    const together = sources.length > 1 && sources.some((source) => (source.elements / k) % panelColumns !== 0);
-    if (together && n * rowBytes > sliceBytes) {
-      throw new WgrankError(
-        'model-unsupported',
-        'weights',
-        `${tensor.name}: stacked layers of ${ownRows} rows (expected a multiple of ${panelColumns} at this size)`,
-      );
-    }
-    device.queue.writeBuffer(
-      this.#staging,
-      together ? firstRow * rowBytes : 0,
-      bytes.buffer as ArrayBuffer,
-      bytes.byteOffset,
-      bytes.byteLength,
-    );
-    if (together && firstRow + ownRows < n) return;
-    const rows = together ? n : ownRows;
-    const firstPanel = together ? 0 : firstRow / panelColumns;
-    device.queue.writeBuffer(this.#params, 0, new Uint32Array([rows, k, firstPanel, 0]));
-    const pipeline = await this.#pipelines.get(packPanelsShader(half));
-    const entries = [this.#params, this.#staging, target].map((buffer, binding) => ({ binding, resource: { buffer } }));
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-    pass.dispatchWorkgroups(...foldGroups(Math.ceil(packedWords(rows, k, half) / 64)));
-    pass.end();
-    device.queue.submit([encoder.finish()]);
-  }
-
-  destroy(): void {
-    this.#gpu.destroyBuffer(this.#staging);
-    this.#gpu.destroyBuffer(this.#params);
+  async read({ info, firstElement }: WeightSource, at: number, dtype: StorageDtype, into: Uint8Array): Promise<void> {
+    const size = storageBytes[info.dtype];
+    const begin = (firstElement + at) * size;
+    if (storageName[info.dtype] === dtype) return this.#checkpoint.read(info.name, begin, into);
+    const bytes = (into.byteLength / elementBytes[dtype]) * size;
+    if (this.#stored.length < bytes) this.#stored = new Uint8Array(bytes);
+    const stored = this.#stored.subarray(0, bytes);
+    await this.#checkpoint.read(info.name, begin, stored);
+    this.report = addReports(this.report, convertElements(info.dtype, dtype, stored, into));
   }
 }

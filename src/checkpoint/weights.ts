@@ -15,8 +15,6 @@ export interface WeightSource {
 /** One GPU tensor and where its elements come from, one source after the other. */
 export interface WeightUpload {
   readonly tensor: Tensor;
-  /** `plain` keeps the order of the checkpoint, `panels` is what matmul reads (shaders/pack-panels.wgsl). */
-  readonly layout: 'plain' | 'panels';
   readonly sources: readonly WeightSource[];
 }
 
@@ -73,14 +71,14 @@ export class Weights {
 
   /** `[length]`, as f32. */
   vector(name: TensorName, length: number): Tensor {
-    return this.#add('f32', [length], 'plain', [this.#source(name, [length])]);
+    return this.#add('f32', [length], [this.#source(name, [length])]);
   }
 
   /** One row of `[rows, columns]` as f32 `[columns]`; of a vector, one element as `[1]`. */
   row(name: TensorName, shape: readonly [number] | readonly [number, number], row: number): Tensor {
     const columns = shape[1] ?? 1;
     const whole = this.#source(name, shape);
-    return this.#add('f32', [columns], 'plain', [{ ...whole, firstElement: row * columns, elements: columns }]);
+    return this.#add('f32', [columns], [{ ...whole, firstElement: row * columns, elements: columns }]);
   }
 
   /** Weight `[n, k]` and bias `[n]` of the layer `name`. */
@@ -94,8 +92,8 @@ export class Weights {
     const biases = names.map((name) => this.#source(`${name}.bias`, [n]));
     const rows = n * names.length;
     return {
-      weight: this.#add(this.#ledger.storage, [rows, k], 'panels', weights),
-      bias: this.#add('f32', [rows], 'plain', biases),
+      weight: this.#add(this.#ledger.storage, [rows, k], weights),
+      bias: this.#add('f32', [rows], biases),
     };
   }
 
@@ -108,14 +106,14 @@ export class Weights {
     for (let first = 0; first < rows; first += rowsPerPart) {
       const count = Math.min(rowsPerPart, rows - first);
       const source = { ...whole, firstElement: first * columns, elements: count * columns };
-      parts.push(this.#add(storage, [count, columns], 'plain', [source]));
+      parts.push(this.#add(storage, [count, columns], [source]));
     }
     return parts;
   }
 
   /** `[rows, columns]` as one tensor, for tables that kernels read whole. */
   wholeTable(name: TensorName, rows: number, columns: number): Tensor {
-    return this.#add(this.#ledger.storage, [rows, columns], 'plain', [this.#source(name, [rows, columns])]);
+    return this.#add(this.#ledger.storage, [rows, columns], [this.#source(name, [rows, columns])]);
   }
 
   /**
@@ -165,14 +163,9 @@ export class Weights {
     return { info: { ...info, dtype }, firstElement: 0, elements: shape.reduce((product, size) => product * size, 1) };
   }
 
-  #add(
-    dtype: StorageDtype,
-    shape: readonly number[],
-    layout: 'plain' | 'panels',
-    sources: readonly WeightSource[],
-  ): Tensor {
+  #add(dtype: StorageDtype, shape: readonly number[], sources: readonly WeightSource[]): Tensor {
     const tensor: Tensor = { name: sources.map(({ info }) => info.name).join(' + '), dtype, shape, role: 'weight' };
-    this.#ledger.uploads.push({ tensor, layout, sources });
+    this.#ledger.uploads.push({ tensor, sources });
     return tensor;
   }
 }

@@ -17,7 +17,7 @@ const enabled = [
   'disable_workgroup_init',
   'disable_polyfills_on_integer_div_and_mod',
 ];
-const disabled = ['timestamp_quantization'];
+const disabled = ['timestamp_quantization', 'lazy_clear_resource_on_first_use'];
 
 const wantedFeatures: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
 

@@ -107,11 +107,11 @@ export class Gpu {
     await this.settled(this.device.queue.onSubmittedWorkDone());
   }
 
+  /** Ends the device and with it every buffer. What waits rejects with `device-lost`, which it would not if buffers went first. */
   destroy(): void {
-    for (const buffer of this.#buffers) buffer.destroy();
+    this.device.destroy();
     this.#buffers.clear();
     this.#bytes = 0;
-    this.device.destroy();
   }
 }
 

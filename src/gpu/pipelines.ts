@@ -30,17 +30,19 @@ export class PipelineCache {
 
   async #compile(spec: ShaderSpec, constants: Readonly<Record<string, number>>): Promise<GPUComputePipeline> {
     const { device } = this.#gpu;
+    let invalid: Promise<GPUError | null> = Promise.resolve(null);
     try {
       const code = assembleShader(spec, this.#read);
-      // The module's own error is reported by the pipeline, with the text; the scope keeps it from counting as uncaptured.
+      // The compiler's text is in the module's own error; the pipeline's only says that the module is invalid.
       device.pushErrorScope('validation');
       const module = device.createShaderModule({ label: spec.file, code });
-      void device.popErrorScope().catch(() => undefined);
+      invalid = device.popErrorScope().catch(() => null);
       const compute = { module, entryPoint: 'main', constants: { ...constants } };
       return await this.#gpu.settled(device.createComputePipelineAsync({ label: spec.file, layout: 'auto', compute }));
     } catch (cause) {
       if (cause instanceof WgrankError) throw cause;
-      const message = cause instanceof Error ? cause.message : String(cause);
+      const reason = (await invalid) ?? cause;
+      const message = reason instanceof Error || reason instanceof GPUError ? reason.message : String(reason);
       throw new WgrankError('shader-invalid', spec.file, message.trim(), { cause });
     }
   }

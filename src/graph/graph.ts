@@ -45,9 +45,9 @@ export class Graph {
   }
 
   launch(launch: Launch): void {
-    // Two writable bindings of one range are invalid in WebGPU, and arena bindings are all writable.
-    const arena = launch.bindings.filter((tensor) => tensor?.role === 'intermediate');
-    if (new Set(arena).size !== arena.length) {
+    // Two writable bindings of one range are invalid in WebGPU, and all but weights may be writable.
+    const writable = launch.bindings.filter((tensor) => tensor && tensor.role !== 'weight');
+    if (new Set(writable).size !== writable.length) {
       throw new WgrankError(
         'shape-mismatch',
         launch.op,

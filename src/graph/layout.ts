@@ -74,6 +74,8 @@ function lifetimes(graph: Graph): Map<Tensor, [first: number, last: number]> {
   for (const output of graph.outputs) {
     const life = lives.get(output);
     if (life) life[1] = graph.launches.length;
+    else if (output.role === 'intermediate')
+      throw new WgrankError('shape-mismatch', 'plan', `output ${output.name} is written by no launch`);
   }
   return lives;
 }

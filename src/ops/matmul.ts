@@ -2,28 +2,24 @@ import type { KernelTraits } from '../gpu/gpu.ts';
 import type { ShaderSpec } from '../gpu/shader.ts';
 import type { Graph } from '../graph/graph.ts';
 import { match } from '../tensor/match.ts';
-import { sizeOf, type Dtype, type Tensor } from '../tensor/tensor.ts';
+import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import { epilogueBindings, epilogueContract, epilogueFiles, type Epilogue } from './epilogue.ts';
 import { multipleOfFour } from './multiple-of-four.ts';
 
-/** Columns of a packed weight panel; shaders/pack-panels.wgsl. */
-export const panelColumns = 32;
-
 export interface MatmulVariant {
   readonly file: string;
-  readonly set?: Readonly<Record<string, string>>;
-  /** Rows and 32-column panels of the output that one workgroup computes. */
+  /** Rows and columns of the output that one workgroup computes. */
   readonly rows: number;
-  readonly panels: number;
+  readonly columns: number;
   /** Lanes of a subgroup that the kernel is written for; absent: any, or none. */
   readonly subgroupSize?: number;
 }
 
 /** Every shape of the kernel that tests and benches walk. */
 export const matmulVariants = {
-  'subgroup-16x32': { file: 'matmul.subgroup.wgsl', rows: 16, panels: 1, subgroupSize: 8 },
-  'rows-8x128': { file: 'matmul.wgsl', rows: 8, panels: 4 },
-  'tiled-64x64': { file: 'matmul.tiled.wgsl', rows: 64, panels: 2 },
+  subgroup: { file: 'matmul.subgroup.wgsl', rows: 24, columns: 32, subgroupSize: 8 },
+  rows: { file: 'matmul.wgsl', rows: 8, columns: 32 },
+  tiled: { file: 'matmul.tiled.wgsl', rows: 64, columns: 64 },
 } as const satisfies Record<string, MatmulVariant>;
 
 export type MatmulVariantName = keyof typeof matmulVariants;
@@ -36,23 +32,18 @@ export function runsMatmul(name: MatmulVariantName, { subgroupSize }: KernelTrai
 
 /**
  * The variant for an adapter. GPUs: tiles through workgroup memory. CPU rasterisers compute from registers: with rows shared
- * by shuffles on lavapipe, where that is four times as fast, else 8 x 128. One variant for all row counts, so that a row's
+ * by shuffles on lavapipe, where that is four times as fast. One variant for all row counts, so that a row's
  * bits never depend on how many rows share its batch.
  */
 export function chooseMatmul(traits: KernelTraits): MatmulVariantName {
-  if (!traits.software) return 'tiled-64x64';
-  return runsMatmul('subgroup-16x32', traits) ? 'subgroup-16x32' : 'rows-8x128';
-}
-
-/** Bytes of a packed `[N, K]` weight. */
-export function packedBytes(n: number, k: number, dtype: Dtype): number {
-  return Math.ceil(n / panelColumns) * panelColumns * k * (dtype === 'f32' ? 4 : 2);
+  if (!traits.software) return 'tiled';
+  return runsMatmul('subgroup', traits) ? 'subgroup' : 'rows';
 }
 
 /**
  * x · weightᵀ, then an epilogue (shaders/matmul.wgsl).
  * @param x      f32 [R, K]
- * @param weight f32, f16 or bf16 [N, K], packed in panels
+ * @param weight f32, f16 or bf16 [N, K]
  * @returns f32 [R, N]
  */
 export function matmul(
@@ -65,11 +56,9 @@ export function matmul(
   const contract = { x: [x, 'R', 'K'], weight: [weight, 'N', 'K'], ...epilogueContract(epilogue, 'R') } as const;
   const { R, N, K } = match<'R' | 'N' | 'K'>('matmul', contract);
   const [n, k] = [multipleOfFour('matmul', 'N', N), multipleOfFour('matmul', 'K', K)];
-  const panels = Math.ceil(n / panelColumns);
   const tile: MatmulVariant = matmulVariants[variant];
   const shader: ShaderSpec = {
     file: tile.file,
-    ...(tile.set && { set: tile.set }),
     link: [`unpack-${weight.dtype}.wgsl`, ...epilogueFiles(epilogue)],
   };
   const out = graph.intermediate(`matmul(${x.name}, ${weight.name})`, 'f32', [R, n]);
@@ -80,11 +69,10 @@ export function matmul(
       ['u', (sizes) => sizeOf(R, sizes)],
       ['u', k / 4],
       ['u', n / 4],
-      ['u', panels],
     ],
     bindings: [x, weight, out, ...epilogueBindings(epilogue)],
     writes: [out],
-    groups: (sizes) => [Math.ceil(sizeOf(R, sizes) / tile.rows), Math.ceil(panels / tile.panels), 1],
+    groups: (sizes) => [Math.ceil(sizeOf(R, sizes) / tile.rows), Math.ceil(n / tile.columns), 1],
   });
   return out;
 }

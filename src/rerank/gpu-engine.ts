@@ -3,7 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../graph/plan.ts';
 import type { Model } from '../models/model.ts';
 import type { EncodedPair } from '../text/encoded-pair.ts';
-import { answer, BatchQueue, settle, type Job } from './batch-queue.ts';
+import { answer, BatchQueue, settle, type Job, type Ticket } from './batch-queue.ts';
 import type { Engine, EngineInfo, EngineStats } from './engine.ts';
 
 /** Batches on the GPU at once: while one runs, the next is encoded. */
@@ -116,19 +116,11 @@ export class GpuEngine implements Engine {
   }
 
   #startBatch(): boolean {
-    const { plan, model, tileRows, maxBatchPairs } = this.#parts;
-    const tickets = this.#queue.take(this.info.maxBatchTokens, maxBatchPairs);
+    const tickets = this.#queue.take(this.info.maxBatchTokens, this.#parts.maxBatchPairs);
     if (tickets.length === 0) return false;
-    const { sizes, inputs } = model.batch(
-      tickets.map(({ job, index }) => job.pairs[index]!.ids),
-      tileRows,
-    );
     this.#inFlight++;
     this.#batches++;
-    this.#batchTokens += sizes['T'] ?? 0;
-    plan
-      .run(sizes, inputs)
-      .then(([logits]) => answer(tickets, logits!))
+    void this.#run(tickets)
       .catch((reason: unknown) => {
         const error = reason instanceof Error ? reason : new Error(String(reason));
         for (const { job } of tickets) settle(job, error);
@@ -138,6 +130,17 @@ export class GpuEngine implements Engine {
         this.#pump();
       });
     return true;
+  }
+
+  async #run(tickets: readonly Ticket[]): Promise<void> {
+    const { plan, model, tileRows } = this.#parts;
+    const { sizes, inputs } = model.batch(
+      tickets.map(({ job, index }) => job.pairs[index]!.ids),
+      tileRows,
+    );
+    this.#batchTokens += sizes['T'] ?? 0;
+    const [logits] = await plan.run(sizes, inputs);
+    answer(tickets, logits!);
   }
 
   #fail(reason: WgrankError): void {

@@ -46,7 +46,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     const capacity = model.capacity(limits.capacityTokens, maxBatchPairs, net.tileRows);
     const [plan, report] = await both(
       Plan.make(gpu, pipelines, net.graph, capacity, (tensor) => buffers.get(tensor)!),
-      uploadWeights(gpu, pipelines, checkpoint, recording.uploads, buffers),
+      uploadWeights(gpu, checkpoint, recording.uploads, buffers),
     );
     if (report.overflow > 0) {
       throw new WgrankError(

@@ -3,10 +3,9 @@ import { Gpu } from '../../src/gpu/gpu.ts';
 import { PipelineCache } from '../../src/gpu/pipelines.ts';
 import { ReadbackRing } from '../../src/gpu/readback.ts';
 import { readShaderFile } from '../../src/gpu/shader-files-node.ts';
-import { foldGroups, Graph } from '../../src/graph/graph.ts';
+import { Graph } from '../../src/graph/graph.ts';
 import { layOut } from '../../src/graph/layout.ts';
 import { Plan, type HostArray } from '../../src/graph/plan.ts';
-import { packedWords, packPanelsShader } from '../../src/ops/pack-panels.ts';
 import { elementBytes, elements, type Dim, type Dtype, type Sizes, type Tensor } from '../../src/tensor/tensor.ts';
 
 /** What memory holds before a kernel runs: a NaN that no kernel computes by chance. */
@@ -41,7 +40,7 @@ export function testGpu() {
 export class OpCase {
   readonly graph = new Graph();
   readonly inputs: Record<string, HostArray> = {};
-  readonly weightData = new Map<Tensor, { words: HostArray; packed?: { n: number; k: number } }>();
+  readonly weightData = new Map<Tensor, HostArray>();
   sizes: Record<string, number> = {};
 
   /** A tensor that the host writes. */
@@ -53,14 +52,7 @@ export class OpCase {
   /** @param words the tensor's bytes, as 32-bit words */
   weight(name: string, dtype: Dtype, shape: readonly number[], words: HostArray): Tensor {
     const tensor: Tensor = { name, dtype, shape, role: 'weight' };
-    this.weightData.set(tensor, { words });
-    return tensor;
-  }
-
-  /** A linear weight `[N, K]` in checkpoint order, packed by the product's own kernel. */
-  linear(name: string, dtype: Dtype, n: number, k: number, words: HostArray): Tensor {
-    const tensor = this.weight(name, dtype, [n, k], words);
-    this.weightData.set(tensor, { words, packed: { n, k } });
+    this.weightData.set(tensor, words);
     return tensor;
   }
 }
@@ -82,10 +74,7 @@ export async function prepareOp(record: (op: OpCase) => Tensor | readonly Tensor
   const op = new OpCase();
   for (const output of [record(op)].flat()) op.graph.output(output);
   const buffers = new Map<Tensor, GPUBuffer>();
-  for (const [tensor, { words, packed }] of op.weightData) {
-    const half = tensor.dtype !== 'f32';
-    buffers.set(tensor, packed ? await packWeight(half, words, packed.n, packed.k) : upload(gpu, words));
-  }
+  for (const [tensor, words] of op.weightData) buffers.set(tensor, upload(gpu, words));
   gpu.made.clear();
   const plan = await Plan.make(gpu, pipelines, op.graph, capacityOf(op, slack), (tensor) => buffers.get(tensor)!);
   const release = () => {
@@ -119,42 +108,6 @@ export async function runOps(record: (op: OpCase) => readonly Tensor[]): Promise
 export async function runOp(record: (op: OpCase) => Tensor): Promise<Float32Array> {
   const [result] = await runOps((op) => [record(op)]);
   return result!;
-}
-
-/** A linear weight `[n, k]` in checkpoint order → panels, by shaders/pack-panels.wgsl. */
-export async function packWeight(half: boolean, words: HostArray, n: number, k: number): Promise<GPUBuffer> {
-  const { gpu } = await testGpu();
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-  const target = gpu.createBuffer('packed', packedWords(n, k, half) * 4, usage);
-  await packSlice(half, words, n, k, 0, target);
-  return target;
-}
-
-/** Packs `rows` rows into `target` from panel `firstPanel` on. */
-export async function packSlice(
-  half: boolean,
-  words: HostArray,
-  rows: number,
-  k: number,
-  firstPanel: number,
-  target: GPUBuffer,
-): Promise<void> {
-  const { gpu, pipelines } = await testGpu();
-  const pipeline = await pipelines.get(packPanelsShader(half));
-  const source = upload(gpu, words);
-  const params = gpu.createBuffer('params', 16, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-  gpu.device.queue.writeBuffer(params, 0, new Uint32Array([rows, k, firstPanel, 0]));
-  const encoder = gpu.device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  pass.setPipeline(pipeline);
-  const entries = [params, source, target].map((buffer, binding) => ({ binding, resource: { buffer } }));
-  pass.setBindGroup(0, gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-  pass.dispatchWorkgroups(...foldGroups(Math.ceil(packedWords(rows, k, half) / 64)));
-  pass.end();
-  gpu.device.queue.submit([encoder.finish()]);
-  await gpu.idle();
-  gpu.destroyBuffer(source);
-  gpu.destroyBuffer(params);
 }
 
 /** A buffer's words. */
