@@ -8,7 +8,6 @@ describes the names. Byte for byte the same on every run with the same versions 
 
 import json
 import sys
-from pathlib import Path
 
 import torch
 from safetensors import safe_open
@@ -16,10 +15,9 @@ from safetensors.torch import save_file
 from transformers import XLMRobertaForSequenceClassification
 
 import xlm_roberta_oracle as oracle
+from make_goldens_common import FIXTURES, LIMIT_BYTES, write_shards
 
-FIXTURES = Path(__file__).resolve().parent.parent / "test" / "golden" / "fixtures"
 COMMAND = "python scripts/make-xlm-roberta-goldens.py"
-LIMIT_BYTES = 1_000_000
 # Lengths on both sides of tile widths; the model's own limit is added to each list.
 LENGTHS = [1, 2, 3, 5, 7, 8, 9, 16, 17, 33, 64]
 # Longer sequences keep only their logits in the f16 and bf16 sets.
@@ -77,20 +75,7 @@ def write_weights(folder, spec, state):
     stored = {}
     for name, value in spec["layout"](state).items():
         stored[name] = value.to(spec["dtype"]) if value.is_floating_point() else value
-    if spec["shards"] == 1:
-        oracle.save_weights(folder / "model.safetensors", stored)
-        return
-    names = list(stored)
-    per_shard = -(-len(names) // spec["shards"])
-    weight_map = {}
-    for index in range(spec["shards"]):
-        file = f"model-{index + 1:05}-of-{spec['shards']:05}.safetensors"
-        part = names[index * per_shard : (index + 1) * per_shard]
-        oracle.save_weights(folder / file, {name: stored[name] for name in part})
-        weight_map.update({name: file for name in part})
-    total = sum(value.numel() * value.element_size() for value in stored.values())
-    index_json = {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))}
-    oracle.write_json(folder / "model.safetensors.index.json", index_json)
+    write_shards(folder, stored, spec["shards"])
 
 
 def read_weights(folder):

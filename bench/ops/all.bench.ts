@@ -10,6 +10,9 @@ import { gatherRowsBench } from './gather-rows.bench.ts';
 import { runBenches } from './harness.ts';
 import { headBench } from './head.bench.ts';
 import { layerNormBench } from './layer-norm.bench.ts';
+import { rmsNormBench } from './rms-norm.bench.ts';
+import { ropeBench } from './rope.bench.ts';
+import { swigluBench } from './swiglu.bench.ts';
 import { matmulBench } from './matmul.bench.ts';
 
 await runBenches([
@@ -17,6 +20,9 @@ await runBenches([
   attentionBench,
   embeddingBench,
   layerNormBench,
+  rmsNormBench,
+  ropeBench,
+  swigluBench,
   elementwiseBench,
   gatherRowsBench,
   headBench,

@@ -16,12 +16,12 @@ function elementwiseCase(kind: Epilogue['kind'], rows: number): BenchCase {
   const columns = kind === 'bias-gelu' ? model.intermediate : model.hidden;
   const x = numbers(1, rows * columns, 4);
   const bias = numbers(2, columns);
-  const residual = kind === 'bias-residual' ? numbers(3, rows * columns) : new Float32Array();
+  const residual = kind.endsWith('residual') ? numbers(3, rows * columns) : new Float32Array();
   return {
     op: 'elementwise',
     name: kind,
     shape: `${rows}x${columns}`,
-    bytes: 4 * rows * columns * (kind === 'bias-residual' ? 3 : 2),
+    bytes: 4 * rows * columns * (kind.endsWith('residual') ? 3 : 2),
     operands: (op) => {
       const operand = op.weight('x', 'f32', [rows, columns], x);
       const epilogue = epilogueOperands(op, kind, bias, residual);

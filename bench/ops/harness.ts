@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { parseArgs } from 'node:util';
+import { epilogueOf } from '../../test/support/epilogue-of.ts';
 import { prepareOp, testGpu, type OpCase, type PreparedOp } from '../../test/support/op-harness.ts';
 import { storageDtypes, uniform, type StorageDtype } from '../../test/ops/values.ts';
 import type { GpuTraits } from '../../src/gpu/gpu.ts';
@@ -60,12 +61,12 @@ export function epilogueOperands(
   bias: Float32Array,
   residual: Float32Array,
 ): Epilogue {
-  if (kind === 'none') return { kind };
   const columns = bias.length;
-  const added = op.weight('bias', 'f32', [columns], bias);
-  if (kind !== 'bias-residual') return { kind, bias: added };
-  const rows = residual.length / columns;
-  return { kind, bias: added, residual: op.weight('residual', 'f32', [rows, columns], residual) };
+  return epilogueOf(
+    kind,
+    () => op.weight('bias', 'f32', [columns], bias),
+    () => op.weight('residual', 'f32', [residual.length / columns, columns], residual),
+  );
 }
 
 /** Runs a bench when its file is what Node was started with. */

@@ -31,7 +31,7 @@ function group(
   const variants = (Object.keys(matmulVariants) as MatmulVariantName[]).filter((name) => runsMatmul(name, traits));
   const x = numbers(1, rows * k);
   const bias = numbers(2, n);
-  const residual = kind === 'bias-residual' ? numbers(3, rows * n) : new Float32Array();
+  const residual = kind.endsWith('residual') ? numbers(3, rows * n) : new Float32Array();
   return dtypes.flatMap((dtype) => {
     const weight = store(dtype, numbers(4, n * k));
     return variants.map((variant) => ({

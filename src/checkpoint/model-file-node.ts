@@ -48,13 +48,14 @@ export async function openModelFolder(dir: string): Promise<ModelFolder> {
 
 /**
  * Follows the links of a file of the model folder and checks that it stays inside.
- * @param name a plain file name
+ * @param name a plain file name, or one in a folder of plain name: `1_LogitScore/config.json`
  * @returns the real path, or undefined when there is no such file
  * @throws WgrankError `checkpoint-invalid` when it lies elsewhere
  */
 export async function locateModelFile(folder: ModelFolder, name: string): Promise<string | undefined> {
   const link = join(folder.path, name);
-  if (basename(name) !== name || name.includes('\0') || name === '..' || name === '.' || name === '') {
+  const steps = name.split('/');
+  if (steps.length > 2 || steps.some((step) => basename(step) !== step || /^\.{0,2}$|\0/.test(step))) {
     throw new WgrankError('checkpoint-invalid', 'model folder', `${quote(name)} is no plain file name`);
   }
   let path: string;

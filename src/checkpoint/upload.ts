@@ -49,7 +49,8 @@ export async function uploadWeights(
   const ring = new StagingRing(gpu);
   const reader = new ElementReader(checkpoint);
   try {
-    for (const { tensor, sources } of uploads) {
+    for (const { tensor, sources, compute } of uploads) {
+      if (compute) await writeValues(ring, buffers.get(tensor)!, await compute((source) => reader.values(source)));
       const dtype = tensor.dtype as StorageDtype;
       const size = elementBytes[dtype];
       let done = 0;
@@ -67,6 +68,14 @@ export async function uploadWeights(
     ring.destroy();
   }
   return reader.report;
+}
+
+async function writeValues(ring: StagingRing, target: GPUBuffer, values: Float32Array): Promise<void> {
+  for (let at = 0; at < values.length; at += pieceElements) {
+    const piece = values.subarray(at, at + pieceElements);
+    const bytes = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+    await ring.write(target, at * 4, bytes.byteLength, (into) => into.set(bytes));
+  }
 }
 
 /** Reads elements in the GPU's dtype and keeps count of what that lost. */
@@ -88,5 +97,11 @@ class ElementReader {
     const stored = this.#stored.subarray(0, bytes);
     await this.#checkpoint.read(info.name, begin, stored);
     this.report = addReports(this.report, convertElements(info.dtype, dtype, stored, into));
+  }
+
+  async values(source: WeightSource): Promise<Float32Array> {
+    const values = new Float32Array(source.elements);
+    await this.read(source, 0, 'f32', new Uint8Array(values.buffer));
+    return values;
   }
 }

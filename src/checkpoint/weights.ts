@@ -12,15 +12,24 @@ export interface WeightSource {
   readonly elements: number;
 }
 
-/** One GPU tensor and where its elements come from, one source after the other. */
+/** Reads a run of elements as f32. */
+export type ReadElements = (source: WeightSource) => Promise<Float32Array>;
+
+/** One GPU tensor and where its elements come from: sources, one after the other, or an f32 computation on the host. */
 export interface WeightUpload {
   readonly tensor: Tensor;
   readonly sources: readonly WeightSource[];
+  readonly compute?: (read: ReadElements) => Float32Array | Promise<Float32Array>;
 }
 
-/** A linear layer `[N, K]` with its bias `[N]`. */
+/** A linear layer `[N, K]`, perhaps with a bias `[N]`. */
 export interface Linear {
   readonly weight: Tensor;
+  readonly bias?: Tensor;
+}
+
+/** A linear layer with its bias. */
+export interface BiasedLinear extends Linear {
   readonly bias: Tensor;
 }
 
@@ -81,20 +90,37 @@ export class Weights {
     return this.#add('f32', [columns], [{ ...whole, firstElement: row * columns, elements: columns }]);
   }
 
+  /** One row of a matrix less another: of an output layer, what turns the first's logit less the second's into one product. */
+  rowDifference(name: TensorName, [rows, columns]: readonly [number, number], plus: number, minus: number): Tensor {
+    const whole = this.#source(name, [rows, columns]);
+    const row = (index: number) => ({ ...whole, firstElement: index * columns, elements: columns });
+    return this.#compute(`${whole.info.name}[${plus}] - [${minus}]`, [columns], async (read) => {
+      const other = await read(row(minus));
+      return (await read(row(plus))).map((value, i) => value - other[i]!);
+    });
+  }
+
+  /** Numbers that no checkpoint holds. */
+  constant(name: string, shape: readonly number[], values: () => Float32Array): Tensor {
+    return this.#compute(name, shape, values);
+  }
+
   /** Weight `[n, k]` and bias `[n]` of the layer `name`. */
-  linear(name: string, n: number, k: number): Linear {
+  linear(name: string, n: number, k: number): BiasedLinear {
     return this.stackedLinear([name], n, k);
   }
 
   /** Several layers of the same input as one: their rows one below the other. @param n rows of each */
-  stackedLinear(names: readonly string[], n: number, k: number): Linear {
-    const weights = names.map((name) => this.#source(`${name}.weight`, [n, k]));
+  stackedLinear(names: readonly string[], n: number, k: number): BiasedLinear {
+    const weight = this.stackedWeights(names, n, k);
     const biases = names.map((name) => this.#source(`${name}.bias`, [n]));
-    const rows = n * names.length;
-    return {
-      weight: this.#add(this.#ledger.storage, [rows, k], weights),
-      bias: this.#add('f32', [rows], biases),
-    };
+    return { ...weight, bias: this.#add('f32', [n * names.length], biases) };
+  }
+
+  /** The same for layers without biases. */
+  stackedWeights(names: readonly string[], n: number, k: number): Linear {
+    const weights = names.map((name) => this.#source(`${name}.weight`, [n, k]));
+    return { weight: this.#add(this.#ledger.storage, [n * names.length, k], weights) };
   }
 
   /** `[rows, columns]`, cut by rows into as many parts as the adapter's binding limit asks for. */
@@ -161,6 +187,12 @@ export class Weights {
     }
     read.add(info.name);
     return { info: { ...info, dtype }, firstElement: 0, elements: shape.reduce((product, size) => product * size, 1) };
+  }
+
+  #compute(name: string, shape: readonly number[], compute: NonNullable<WeightUpload['compute']>): Tensor {
+    const tensor: Tensor = { name, dtype: 'f32', shape, role: 'weight' };
+    this.#ledger.uploads.push({ tensor, sources: [], compute });
+    return tensor;
   }
 
   #add(dtype: StorageDtype, shape: readonly number[], sources: readonly WeightSource[]): Tensor {

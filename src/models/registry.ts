@@ -2,6 +2,7 @@ import { ConfigReader } from '../checkpoint/config.ts';
 import type { JsonValue } from '../checkpoint/json-value.ts';
 import { WgrankError } from '../errors.ts';
 import type { ModelFromConfig } from './model.ts';
+import { qwen3FromConfig } from './qwen3-config.ts';
 import { xlmRobertaFromConfig } from './xlm-roberta-config.ts';
 
 /** How a model turns a pair into a score; decides defaults of the HTTP API. */
@@ -16,8 +17,9 @@ export interface Family {
 /** `architectures[0]` of config.json → family. */
 export const families: Readonly<Record<string, Family>> = {
   XLMRobertaForSequenceClassification: { kind: 'cross-encoder', fromConfig: xlmRobertaFromConfig },
-  Qwen3ForCausalLM: { kind: 'text-decoder' },
-  Qwen3ForSequenceClassification: { kind: 'text-decoder' },
+  Qwen3ForCausalLM: { kind: 'text-decoder', fromConfig: qwen3FromConfig },
+  Qwen3ForSequenceClassification: { kind: 'text-decoder', fromConfig: qwen3FromConfig },
+  Qwen2ForCausalLM: { kind: 'text-decoder', fromConfig: qwen3FromConfig },
   Qwen3VLForConditionalGeneration: { kind: 'vl-decoder' },
 };
 

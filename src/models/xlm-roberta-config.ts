@@ -2,6 +2,7 @@ import { neutralConfigKeys } from '../checkpoint/config-keys.ts';
 import { ConfigReader } from '../checkpoint/config.ts';
 import type { JsonValue } from '../checkpoint/json-value.ts';
 import { declareRaggedInputs, layOutBatch, raggedCapacity } from '../nn/ragged-batch.ts';
+import { TokenMeter } from '../nn/token-meter.ts';
 import type { Model } from './model.ts';
 import { unusedTensors, xlmRoberta, xlmRobertaWeights } from './xlm-roberta.ts';
 
@@ -86,6 +87,7 @@ export function xlmRobertaFromConfig(json: JsonValue): Model {
     vocabularySize: c.vocabulary,
     widestRowBytes: 4 * Math.max(2 * c.hidden, c.intermediate),
     activation: c.activation,
+    scoredByTokens: false,
     warnings:
       c.labels === 1
         ? []
@@ -96,6 +98,7 @@ export function xlmRobertaFromConfig(json: JsonValue): Model {
       return { ...recorded, uploads: root.finish(unusedTensors) };
     },
     capacity: raggedCapacity,
+    meter: () => new TokenMeter(false),
     batch: (sequences, tileRows) => layOutBatch(sequences, firstPosition, () => 0, tileRows),
   };
 }

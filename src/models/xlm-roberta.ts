@@ -1,4 +1,4 @@
-import type { Linear, Weights } from '../checkpoint/weights.ts';
+import type { BiasedLinear, Linear, Weights } from '../checkpoint/weights.ts';
 import type { Head, Net, Norm } from '../nn/net.ts';
 import type { RaggedInputs } from '../nn/ragged-batch.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -12,7 +12,7 @@ interface LayerWeights {
   readonly keyValue: Linear; //        [2C, C]
   readonly attentionOutput: Linear; // [C, C]
   readonly attentionNorm: Norm; //     [C]
-  readonly intermediate: Linear; //    [F, C]
+  readonly intermediate: BiasedLinear; // [F, C]
   readonly output: Linear; //          [C, F]
   readonly outputNorm: Norm; //        [C]
 }
@@ -23,7 +23,7 @@ interface XlmRobertaWeights {
   readonly tokenType: Tensor; //       [C]
   readonly norm: Norm; //              [C]
   readonly layers: readonly LayerWeights[];
-  readonly dense: Linear; //           [C, C]
+  readonly dense: BiasedLinear; //           [C, C]
   readonly score: Head; //             [C]
 }
 

@@ -1,4 +1,4 @@
-import type { Linear } from '../checkpoint/weights.ts';
+import type { BiasedLinear, Linear } from '../checkpoint/weights.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import type { Graph } from '../graph/graph.ts';
 import { attention, chooseAttention, tileRows, type AttentionVariantName } from '../ops/attention.ts';
@@ -9,6 +9,9 @@ import { gatherRows } from '../ops/gather-rows.ts';
 import { head } from '../ops/head.ts';
 import { layerNorm } from '../ops/layer-norm.ts';
 import { chooseMatmul, matmul, type MatmulVariantName } from '../ops/matmul.ts';
+import { rmsNorm } from '../ops/rms-norm.ts';
+import { rope, type HeadNorm } from '../ops/rope.ts';
+import { swiglu } from '../ops/swiglu.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** Scale and shift of a normalisation, with its epsilon. */
@@ -16,6 +19,18 @@ export interface Norm {
   readonly weight: Tensor;
   readonly bias: Tensor;
   readonly eps: number;
+}
+
+/** Scale of a root-mean-square normalisation, with its epsilon. */
+export interface RmsNorm {
+  readonly weight: Tensor;
+  readonly eps: number;
+}
+
+/** Cosines and sines by position `[P, D]`, and the norm that heads get before they are turned. */
+export interface Rotary {
+  readonly table: Tensor;
+  readonly norm: RmsNorm | undefined;
 }
 
 /** A single output row: weight `[C]`, bias `[1]`. */
@@ -52,24 +67,40 @@ export class Net {
     return embedding(this.graph, ids, table, positional);
   }
 
-  /** x·Wᵀ + b. [R, K] → [R, N] */
+  /** x·Wᵀ, and + b where the layer has one. [R, K] → [R, N] */
   linear(x: Tensor, { weight, bias }: Linear): Tensor {
-    return this.#product(x, weight, { kind: 'bias', bias });
+    return this.#product(x, weight, bias ? { kind: 'bias', bias } : { kind: 'none' });
   }
 
   /** GELU(x·Wᵀ + b), exact erf form. [R, K] → [R, N] */
-  linearGelu(x: Tensor, { weight, bias }: Linear): Tensor {
+  linearGelu(x: Tensor, { weight, bias }: BiasedLinear): Tensor {
     return this.#product(x, weight, { kind: 'bias-gelu', bias });
   }
 
   /** tanh(x·Wᵀ + b). [R, K] → [R, N] */
-  linearTanh(x: Tensor, { weight, bias }: Linear): Tensor {
+  linearTanh(x: Tensor, { weight, bias }: BiasedLinear): Tensor {
     return this.#product(x, weight, { kind: 'bias-tanh', bias });
   }
 
-  /** residual + x·Wᵀ + b. [R, K], [R, N] → [R, N] */
+  /** residual + x·Wᵀ, and + b where the layer has one. [R, K], [R, N] → [R, N] */
   linearAdd(x: Tensor, { weight, bias }: Linear, residual: Tensor): Tensor {
-    return this.#product(x, weight, { kind: 'bias-residual', bias, residual });
+    return this.#product(x, weight, bias ? { kind: 'bias-residual', bias, residual } : { kind: 'residual', residual });
+  }
+
+  /** silu(gate) · up, the halves of each row. [R, 2F] → [R, F] */
+  swiglu(gateUp: Tensor): Tensor {
+    return swiglu(this.graph, gateUp);
+  }
+
+  /** Rows to a root mean square of one, scaled. [R, C] → [R, C] */
+  rmsNorm(x: Tensor, { weight, eps }: RmsNorm): Tensor {
+    return rmsNorm(this.graph, x, weight, eps);
+  }
+
+  /** The first `rotated` heads normed, where there is a norm, and turned by their position; the others as they are. [T, H·D] → [T, H·D] */
+  rope(x: Tensor, positions: Tensor, { table, norm }: Rotary, heads: number, rotated = heads): Tensor {
+    const headNorm: HeadNorm = norm ? { kind: 'rms', ...norm } : { kind: 'none' };
+    return rope(this.graph, x, positions, table, headNorm, heads, rotated);
   }
 
   /** Rows to zero mean and unit variance, scaled and shifted. [R, C] → [R, C] */
@@ -77,10 +108,10 @@ export class Net {
     return layerNorm(this.graph, x, weight, bias, eps);
   }
 
-  /** Attention within each sequence, scores scaled by D^-½. [Q, H·D], [T, 2·H·D] → [Q, H·D] */
-  attention(query: Tensor, keyValue: Tensor, tiles: Tensor, heads: number): Tensor {
-    const headSize = (query.shape[1] as number) / heads;
-    return attention(this.graph, this.#attention, query, keyValue, tiles, heads, headSize ** -0.5);
+  /** Attention within each sequence, scores scaled by D^-½. [Q, H·D], [T, 2·G·D] → [Q, H·D] */
+  attention(query: Tensor, keyValue: Tensor, tiles: Tensor, heads: number, kvHeads = heads): Tensor {
+    const scale = ((query.shape[1] as number) / heads) ** -0.5;
+    return attention(this.graph, this.#attention, query, keyValue, tiles, { heads, kvHeads, scale });
   }
 
   /** Chosen rows. [T, C], [S] → [S, C] */
@@ -94,7 +125,7 @@ export class Net {
   }
 
   #product(x: Tensor, weight: Tensor, epilogue: Epilogue): Tensor {
-    if (this.#fused) return matmul(this.graph, this.#matmul, x, weight, epilogue);
+    if (this.#fused || epilogue.kind === 'none') return matmul(this.graph, this.#matmul, x, weight, epilogue);
     return elementwise(this.graph, matmul(this.graph, this.#matmul, x, weight, { kind: 'none' }), epilogue);
   }
 }

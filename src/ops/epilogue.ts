@@ -4,9 +4,10 @@ import type { Tensor } from '../tensor/tensor.ts';
 export type Epilogue =
   | { readonly kind: 'none' }
   | { readonly kind: 'bias' | 'bias-gelu' | 'bias-tanh'; readonly bias: Tensor }
+  | { readonly kind: 'residual'; readonly residual: Tensor }
   | { readonly kind: 'bias-residual'; readonly bias: Tensor; readonly residual: Tensor };
 
-export const epilogueKinds = ['none', 'bias', 'bias-gelu', 'bias-tanh', 'bias-residual'] as const;
+export const epilogueKinds = ['none', 'bias', 'bias-gelu', 'bias-tanh', 'residual', 'bias-residual'] as const;
 
 /** Function files that an epilogue needs. */
 export function epilogueFiles({ kind }: Epilogue): string[] {
@@ -15,13 +16,13 @@ export function epilogueFiles({ kind }: Epilogue): string[] {
 
 /** Tensors of bindings 4, 5, …. */
 export function epilogueBindings(epilogue: Epilogue): Tensor[] {
-  if (epilogue.kind === 'none') return [];
-  return epilogue.kind === 'bias-residual' ? [epilogue.bias, epilogue.residual] : [epilogue.bias];
+  return [...('bias' in epilogue ? [epilogue.bias] : []), ...('residual' in epilogue ? [epilogue.residual] : [])];
 }
 
 /** The epilogue's part of a shape contract; the letters are those of the product's output `[…, N]`. */
 export function epilogueContract(epilogue: Epilogue, rows: string): Record<string, [Tensor, ...string[]]> {
-  if (epilogue.kind === 'none') return {};
-  const bias: [Tensor, ...string[]] = [epilogue.bias, 'N'];
-  return epilogue.kind === 'bias-residual' ? { bias, residual: [epilogue.residual, rows, 'N'] } : { bias };
+  return {
+    ...('bias' in epilogue && { bias: [epilogue.bias, 'N'] }),
+    ...('residual' in epilogue && { residual: [epilogue.residual, rows, 'N'] }),
+  };
 }

@@ -1,4 +1,5 @@
 import { WgrankError } from '../errors.ts';
+import { TokenMeter } from '../nn/token-meter.ts';
 import type { EncodedPair } from '../text/encoded-pair.ts';
 
 /** One caller's pairs on their way through the batches. */
@@ -48,10 +49,10 @@ export class BatchQueue {
    * Takes the next batch.
    * @param tokens budget of the batch; a longer pair makes a batch of its own
    * @param pairs  pairs of the batch at the most
+   * @param meter  counts the tokens of the batch
    */
-  take(tokens: number, pairs: number): Ticket[] {
+  take(tokens: number, pairs: number, meter = new TokenMeter(false)): Ticket[] {
     const tickets: Ticket[] = [];
-    let used = 0;
     for (;;) {
       const job = this.#jobs[0];
       if (!job) return tickets;
@@ -59,10 +60,10 @@ export class BatchQueue {
         this.#jobs.shift();
         continue;
       }
-      const { length } = job.pairs[job.taken]!.ids;
-      if (tickets.length === pairs || (tickets.length > 0 && used + length > tokens)) return tickets;
+      const { ids } = job.pairs[job.taken]!;
+      if (tickets.length === pairs || (tickets.length > 0 && meter.with(ids) > tokens)) return tickets;
       tickets.push({ job, index: job.taken++ });
-      used += length;
+      meter.add(ids);
     }
   }
 

@@ -56,6 +56,8 @@ export interface EngineOptions {
   readonly dtype?: WeightDtype;
   /** Longest pair; default: the model's own maximum. */
   readonly maxLength?: number;
+  /** False computes what the pairs of a batch begin with in common again for each of them; for comparisons. Default true. */
+  readonly sharePrefix?: boolean;
   /** Default: 16384 on hardware, less where a binding limit asks for it. */
   readonly maxBatchTokens?: number;
 }

@@ -116,7 +116,8 @@ export class GpuEngine implements Engine {
   }
 
   #startBatch(): boolean {
-    const tickets = this.#queue.take(this.info.maxBatchTokens, this.#parts.maxBatchPairs);
+    const { maxBatchTokens } = this.info;
+    const tickets = this.#queue.take(maxBatchTokens, this.#parts.maxBatchPairs, this.#parts.model.meter());
     if (tickets.length === 0) return false;
     this.#inFlight++;
     this.#batches++;

@@ -15,6 +15,7 @@ import { Net } from '../nn/net.ts';
 import { readConfig } from './describe-model-node.ts';
 import type { Engine, EngineOptions } from './engine.ts';
 import { GpuEngine } from './gpu-engine.ts';
+import { readScoringTokens } from './scoring-tokens-node.ts';
 
 /** Tokens of a batch where the operator names no number: GPUs want many, a CPU rasteriser gains nothing beyond a few. */
 const defaultBatchTokens = { hardware: 16_384, software: 1024 };
@@ -30,14 +31,16 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   const config = await readConfig(options.modelDir);
   const { kind, architecture, fromConfig } = findFamily(config);
   if (!fromConfig) throw unsupported(architecture);
-  const model = fromConfig(config);
+  const model = fromConfig(config, options);
+  const scoring = model.scoredByTokens ? await readScoringTokens(options.modelDir, architecture) : undefined;
   const [opened, checkpoint] = await both(openGpu(), openCheckpoint(options.modelDir));
   const { gpu } = opened;
   try {
     const storage = !options.dtype || options.dtype === 'auto' ? storedDtype(checkpoint) : options.dtype;
     const limits = batchLimits(options, model, gpu);
     const net = new Net(new Graph(), gpu.traits);
-    const recording = model.record(net, Weights.of(checkpoint, storage, gpu.limits.maxStorageBufferBindingSize));
+    const weights = Weights.of(checkpoint, storage, gpu.limits.maxStorageBufferBindingSize);
+    const recording = model.record(net, weights, { maxTokens: limits.maxTokens, ...(scoring && { scoring }) });
     net.graph.output(recording.logits);
     const weightBytes = recording.uploads.reduce((sum, upload) => sum + uploadBytes(upload), 0);
     refuseTooLarge(gpu, weightBytes, options.modelDir);

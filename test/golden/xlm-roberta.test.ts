@@ -1,56 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { fixture, loadGoldenModel, readGoldens, type LoadOptions } from '../support/golden-model.ts';
+import { bitsOf, compareWithGoldens, golden, type Tolerances } from '../support/compare-goldens.ts';
+import { fixture, loadGoldenModel, type LoadOptions } from '../support/golden-model.ts';
 
 /** What two f32 implementations with other summation orders may differ by, relative to the tensor's largest value. */
-const intermediateTolerance = 1e-4;
-const logitTolerance = 5e-4;
+const exact: Tolerances = { intermediate: 1e-4, logit: 5e-4 };
 /** In the f16 and bf16 sets the oracle rounds the scoring vector too, which we keep in f32: up to 2^-9 of the logit's terms. */
-const roundedLogitTolerance = 2e-2;
+const rounded: Tolerances = { intermediate: 1e-4, logit: 2e-2 };
 
 const stored = { 'xlmr-a': 'f32', 'xlmr-b': 'f32', 'xlmr-c': 'bf16', 'xlmr-d': 'f16' } as const;
 type Folder = keyof typeof stored;
 
-function golden(folder: Folder) {
-  const tensors = readGoldens(fixture(folder));
-  const ids: Int32Array[] = [];
-  for (let i = 0; tensors.has(`seq${i}.ids`); i++) ids.push(tensors.get(`seq${i}.ids`) as Int32Array);
-  return { ids, of: (name: string) => tensors.get(name) as Float32Array | undefined };
-}
-
-/** Runs a fixture in one batch and compares every output with the oracle's set `prefix`. @returns what was compared */
-async function compare(folder: Folder, prefix: string, options: LoadOptions) {
-  const { ids, of } = golden(folder);
-  const model = await loadGoldenModel(fixture(folder), { taps: true, ...options });
-  const outputs = await model.run(ids);
-  model.close();
-  const compared: Record<string, number> = {};
-  for (const [output, perSequence] of Object.entries(outputs)) {
-    for (const [i, rows] of perSequence.entries()) {
-      const reference = of(`${prefix}seq${i}.${output}`);
-      if (!reference) continue;
-      const error = output === 'logits' ? Math.abs(rows[0]! - reference[0]!) : relativeError(rows, reference);
-      const ofLogit = prefix === '' ? logitTolerance : roundedLogitTolerance;
-      const tolerance = output === 'logits' ? ofLogit : intermediateTolerance;
-      expect
-        .soft(error, `${folder} ${prefix}seq${i}.${output} ${JSON.stringify(options)}`)
-        .toBeLessThanOrEqual(tolerance);
-      compared[output] = Math.max(compared[output] ?? 0, error);
-    }
-  }
-  return compared;
-}
-
-/** max|Δ| / max|ref| over the rows that we compute: in the last layer that is the scored one, the oracle's first. */
-function relativeError(rows: Float32Array, reference: Float32Array): number {
-  let difference = 0;
-  let largest = 0;
-  rows.forEach((value, i) => {
-    const delta = Math.abs(value - reference[i]!);
-    difference = delta <= difference ? difference : delta; // keeps NaN
-    largest = Math.max(largest, Math.abs(reference[i]!));
-  });
-  return difference / largest;
-}
+const compare = (folder: Folder, prefix: string, options: LoadOptions) =>
+  compareWithGoldens(folder, prefix, options, prefix === '' ? exact : rounded, 'first');
 
 describe.each(Object.keys(stored) as Folder[])('%s against transformers in f32', (folder) => {
   test.each([true, false])('every intermediate and the logit (fused: %s)', async (fused) => {
@@ -74,22 +35,19 @@ describe.each(['portable', 'gpu'] as const)('%s kernels, run on whatever adapter
 });
 
 describe('the score of a pair depends on the pair alone', () => {
-  const bits = (rows: readonly Float32Array[]) =>
-    rows.map((row) => new Uint32Array(row.slice().buffer)[0]!.toString(16));
-
   test.each(['xlmr-a', 'xlmr-b', 'xlmr-d'] as const)(
     '%s: alone, together, reversed, repeated, overlapping',
     async (folder) => {
       const { ids } = golden(folder);
       const model = await loadGoldenModel(fixture(folder), { dtype: stored[folder] });
-      const together = bits((await model.run(ids))['logits']!);
+      const together = bitsOf((await model.run(ids))['logits']!);
       const alone: string[] = [];
-      for (const sequence of ids) alone.push(...bits((await model.run([sequence]))['logits']!));
-      const reversed = bits((await model.run(ids.toReversed()))['logits']!).toReversed();
+      for (const sequence of ids) alone.push(...bitsOf((await model.run([sequence]))['logits']!));
+      const reversed = bitsOf((await model.run(ids.toReversed()))['logits']!).toReversed();
       const overlapping = await Promise.all(
-        ids.map(async (sequence) => bits((await model.run([sequence]))['logits']!)[0]!),
+        ids.map(async (sequence) => bitsOf((await model.run([sequence]))['logits']!)[0]!),
       );
-      const repeated = bits((await model.run([...ids.slice(0, 5), ...ids.slice(0, 5)]))['logits']!);
+      const repeated = bitsOf((await model.run([...ids.slice(0, 5), ...ids.slice(0, 5)]))['logits']!);
       model.close();
       expect(alone).toEqual(together);
       expect(reversed).toEqual(together);
@@ -104,7 +62,7 @@ describe('the score of a pair depends on the pair alone', () => {
       const model = await loadGoldenModel(fixture('xlmr-a'), { dtype: 'f32', fused });
       const outputs = await model.run(ids);
       model.close();
-      return bits(outputs['logits']!);
+      return bitsOf(outputs['logits']!);
     };
     expect(await logits(false)).toEqual(await logits(true));
   });
@@ -115,7 +73,7 @@ describe('the score of a pair depends on the pair alone', () => {
       const model = await loadGoldenModel(fixture('xlmr-a'), { dtype: 'f32', ...(bindingBytes && { bindingBytes }) });
       const outputs = await model.run(ids);
       model.close();
-      return { tables: model.tables, bits: bits(outputs['logits']!) };
+      return { tables: model.tables, bits: bitsOf(outputs['logits']!) };
     };
     const whole = await logits();
     const cut = await logits(64 * 64 * 4);

@@ -3,6 +3,7 @@ import { Graph } from '../../src/graph/graph.ts';
 import { elementwise } from '../../src/ops/elementwise.ts';
 import { epilogueKinds, type Epilogue } from '../../src/ops/epilogue.ts';
 import { elementwise as reference } from '../reference/elementwise.ts';
+import { epilogueOf } from '../support/epilogue-of.ts';
 import { runOp, type OpCase } from '../support/op-harness.ts';
 import { describeCases, expectClose, expectSameBits, type Case } from './cases.ts';
 import { largest, uniform } from './values.ts';
@@ -18,6 +19,7 @@ type Kind = Epilogue['kind'];
 const bounds: Record<Kind, (v: number, y: number) => number> = {
   none: () => 0,
   bias: (_, y) => 2 ** -24 * Math.abs(y),
+  residual: (_, y) => 2 ** -24 * Math.abs(y),
   'bias-residual': (v, y) => 2 ** -24 * (Math.abs(v) + Math.abs(y)),
   'bias-gelu': (v) => 2 ** -24 * Math.abs(v) + (Math.abs(v) / 2) * 1e-6,
   'bias-tanh': () => 5e-7,
@@ -49,10 +51,12 @@ function record(op: OpCase, kind: Kind, { x, bias, residual }: Values) {
   const C = bias.length;
   op.sizes = { R: x.length / C };
   const input = op.input('x', 'f32', ['R', C], x);
-  if (kind === 'none') return elementwise(op.graph, input, { kind });
-  const b = op.weight('bias', 'f32', [C], bias);
-  if (kind !== 'bias-residual') return elementwise(op.graph, input, { kind, bias: b });
-  return elementwise(op.graph, input, { kind, bias: b, residual: op.input('residual', 'f32', ['R', C], residual) });
+  const epilogue = epilogueOf(
+    kind,
+    () => op.weight('bias', 'f32', [C], bias),
+    () => op.input('residual', 'f32', ['R', C], residual),
+  );
+  return elementwise(op.graph, input, epilogue);
 }
 
 const title = ({ kind, range }: ElementwiseCase) => `${kind}, values within ±${range}`;

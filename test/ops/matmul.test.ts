@@ -11,6 +11,7 @@ import {
 } from '../../src/ops/matmul.ts';
 import { elementwise as referenceEpilogue } from '../reference/elementwise.ts';
 import { matmul as reference } from '../reference/matmul.ts';
+import { epilogueOf } from '../support/epilogue-of.ts';
 import { runOp, runOps, testGpu, type OpCase } from '../support/op-harness.ts';
 import { describeCases, expectClose, expectSameBits, type Case } from './cases.ts';
 import { largest, storageDtypes, store, uniform, type StorageDtype } from './values.ts';
@@ -47,7 +48,7 @@ for (const name of allVariants) {
 }
 
 /**
- * Every variant with every dtype and every epilogue is 45 programs. lavapipe compiles one in 2 to 14 seconds, so it gets every
+ * Every variant with every dtype and every epilogue is 54 programs. lavapipe compiles one in 2 to 14 seconds, so it gets every
  * variant with every epilogue and every dtype with every epilogue at least once; OP_PROGRAMS=all runs them all there too.
  */
 const everything = process.env['OP_PROGRAMS'] === 'all' || !/llvmpipe/.test(gpu.traits.adapter);
@@ -59,7 +60,9 @@ const programs: Program[] = variants.flatMap((variant, v) =>
   ),
 );
 if (!everything)
-  console.warn(`matmul: ${programs.length} of 45 programs on ${gpu.traits.adapter} (OP_PROGRAMS=all for the rest)`);
+  console.warn(
+    `matmul: ${programs.length} of ${variants.length * 18} programs on ${gpu.traits.adapter} (OP_PROGRAMS=all for the rest)`,
+  );
 
 // Tiles have 8, 24 or 64 rows, 32 or 64 columns, and 16 steps of k.
 const rowCounts = [1, 7, 8, 9, 23, 24, 25, 63, 64, 65];
@@ -92,11 +95,12 @@ function operands(op: OpCase, one: MatmulCase, values: Values) {
   op.sizes = { R: one.R };
   const x = op.input('x', 'f32', ['R', one.K], values.x);
   const weight = op.weight('weight', one.dtype, [one.N, one.K], values.weight.words);
-  if (one.kind === 'none') return { x, weight, epilogue: { kind: one.kind } as Epilogue };
-  const bias = op.weight('bias', 'f32', [one.N], values.bias);
-  if (one.kind !== 'bias-residual') return { x, weight, epilogue: { kind: one.kind, bias } as Epilogue };
-  const residual = op.input('residual', 'f32', ['R', one.N], values.residual);
-  return { x, weight, epilogue: { kind: one.kind, bias, residual } as Epilogue };
+  const epilogue = epilogueOf(
+    one.kind,
+    () => op.weight('bias', 'f32', [one.N], values.bias),
+    () => op.input('residual', 'f32', ['R', one.N], values.residual),
+  );
+  return { x, weight, epilogue };
 }
 
 const run = (one: MatmulCase, values: Values) =>

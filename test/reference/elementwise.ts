@@ -15,17 +15,17 @@ export function erf(x: number): number {
  * @param x [rows, columns] @param bias [columns] @param residual [rows, columns]
  */
 export function elementwise(
-  kind: 'none' | 'bias' | 'bias-gelu' | 'bias-tanh' | 'bias-residual',
+  kind: 'none' | 'bias' | 'bias-gelu' | 'bias-tanh' | 'residual' | 'bias-residual',
   x: ArrayLike<number>,
   bias: ArrayLike<number>,
   residual: ArrayLike<number>,
 ): Float64Array {
   const out = new Float64Array(x.length);
   for (let i = 0; i < x.length; i++) {
-    const v = kind === 'none' ? x[i]! : x[i]! + bias[i % bias.length]!;
+    const v = kind === 'none' || kind === 'residual' ? x[i]! : x[i]! + bias[i % bias.length]!;
     if (kind === 'bias-gelu') out[i] = 0.5 * v * (1 + erf(v / Math.SQRT2));
     else if (kind === 'bias-tanh') out[i] = Math.tanh(v);
-    else if (kind === 'bias-residual') out[i] = v + residual[i]!;
+    else if (kind === 'residual' || kind === 'bias-residual') out[i] = v + residual[i]!;
     else out[i] = v;
   }
   return out;

@@ -5,6 +5,7 @@ import { allocateWeights, uploadWeights } from '../../src/checkpoint/upload.ts';
 import { Weights, type StorageDtype } from '../../src/checkpoint/weights.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import { Plan } from '../../src/graph/plan.ts';
+import type { ScoringTokens } from '../../src/models/model.ts';
 import { findFamily } from '../../src/models/registry.ts';
 import { Net } from '../../src/nn/net.ts';
 import { readConfig } from '../../src/rerank/describe-model-node.ts';
@@ -26,12 +27,17 @@ export interface LoadOptions {
   readonly kernels?: keyof typeof kernelSets;
   /** Pretends that the adapter binds no more: long tables are cut. */
   readonly bindingBytes?: number;
+  /** The tokens that a causal LM is scored by. */
+  readonly scoring?: ScoringTokens;
+  readonly sharePrefix?: boolean;
   /** Reads intermediates too. */
   readonly taps?: boolean;
 }
 
 export interface GoldenModel {
   readonly tables: number;
+  /** Tokens that a batch of these sequences pushes through the layers. */
+  tokensOf(sequences: readonly Int32Array[]): number;
   /** Runs one batch. @returns per output (tap names and `logits`) each sequence's rows */
   run(sequences: readonly Int32Array[]): Promise<Record<string, Float32Array[]>>;
   close(): void;
@@ -42,10 +48,11 @@ export async function loadGoldenModel(dir: string, options: LoadOptions): Promis
   const { gpu, pipelines } = await testGpu();
   const checkpoint = await openCheckpoint(dir);
   const config = await readConfig(dir);
-  const model = findFamily(config).fromConfig!(config);
+  const model = findFamily(config).fromConfig!(config, options);
   const net = new Net(new Graph(), kernelSets[options.kernels ?? 'own'] ?? gpu.traits, options.fused ?? true);
   const binding = options.bindingBytes ?? gpu.limits.maxStorageBufferBindingSize;
-  const recording = model.record(net, Weights.of(checkpoint, options.dtype, binding));
+  const context = { maxTokens: model.maxTokens, ...(options.scoring && { scoring: options.scoring }) };
+  const recording = model.record(net, Weights.of(checkpoint, options.dtype, binding), context);
   const names = ['logits', ...(options.taps ? Object.keys(recording.taps) : [])];
   for (const name of names) net.graph.output(recording.taps[name] ?? recording.logits);
   const buffers = await allocateWeights(gpu, recording.uploads);
@@ -56,6 +63,7 @@ export async function loadGoldenModel(dir: string, options: LoadOptions): Promis
   plan.poison();
   return {
     tables: recording.uploads.filter(({ tensor }) => /(word|position)_embeddings/.test(tensor.name)).length,
+    tokensOf: (sequences) => model.batch(sequences, net.tileRows).sizes['T']!,
     async run(sequences) {
       const { sizes, inputs } = model.batch(sequences, net.tileRows);
       const outputs = await plan.run(sizes, inputs);

@@ -1,0 +1,31 @@
+/**
+ * The gated activation between the products of Qwen3-Reranker-0.6B's feed-forward block.
+ *
+ *   npx tsx bench/ops/swiglu.bench.ts [--tokens N] [--json FILE]
+ */
+import { swiglu } from '../../src/ops/swiglu.ts';
+import { swiglu as reference } from '../../test/reference/swiglu.ts';
+import { numbers, rowOf, runIfMain, type BenchCase, type Workload } from './harness.ts';
+
+const intermediate = 3072;
+
+export function* swigluBench({ tokens }: Workload): Generator<BenchCase[]> {
+  const x = numbers(1, tokens * 2 * intermediate, 4);
+  yield [
+    {
+      op: 'swiglu',
+      name: 'intermediate',
+      shape: `${tokens}x${intermediate}`,
+      bytes: 12 * tokens * intermediate,
+      operands: (op) => {
+        const operand = op.weight('x', 'f32', [tokens, 2 * intermediate], x);
+        return () => swiglu(op.graph, operand);
+      },
+      rows: tokens,
+      reference: (row) => reference(rowOf(x, row, 2 * intermediate), intermediate),
+      bound: 16 * 2 ** -20, // the kernel's (8 + 2 |gate|) 2^-23 of outputs up to 16
+    },
+  ];
+}
+
+await runIfMain(import.meta.filename, swigluBench);

@@ -1,0 +1,23 @@
+/**
+ * Cosines and sines of rotary positions, the table that shaders/rope.wgsl reads: row p holds cos of the headSize / 2 angles
+ * p * theta^(-2i / headSize), then their sines. Rounded to f32 where transformers rounds, since an angle of thousands shows each
+ * rounding of its frequency; powers, cosines and sines are taken in f64, so that nothing is lost between.
+ * @param positions rows
+ * @param headSize  elements of a head, even
+ * @param theta     base of the frequencies, `rope_theta`
+ * @returns [positions, headSize]
+ * source: Su et al. 2021 (arXiv 2104.09864), transformers `Qwen3RotaryEmbedding`
+ */
+export function rotaryTable(positions: number, headSize: number, theta: number): Float32Array {
+  const half = headSize / 2;
+  const frequencies = Float32Array.from({ length: half }, (_, i) => 1 / Math.fround(theta ** Math.fround(i / half)));
+  const table = new Float32Array(positions * headSize);
+  for (let p = 0; p < positions; p++) {
+    frequencies.forEach((frequency, i) => {
+      const angle = Math.fround(p * frequency);
+      table[p * headSize + i] = Math.cos(angle);
+      table[p * headSize + half + i] = Math.sin(angle);
+    });
+  }
+  return table;
+}

@@ -1,0 +1,69 @@
+import { ConfigReader } from '../checkpoint/config.ts';
+import { openModelFolder, type ModelFolder } from '../checkpoint/model-file-node.ts';
+import { readJsonFile, readModelFile } from '../checkpoint/read-json-node.ts';
+import { WgrankError } from '../errors.ts';
+import type { ScoringTokens } from '../models/model.ts';
+
+/** What a family's rerankers answer with, and the ids of Qwen's published vocabulary, which SGLang falls back on too. */
+const answers: Readonly<Record<string, { yes: string; no: string; ids?: ScoringTokens }>> = {
+  Qwen3ForCausalLM: { yes: 'yes', no: 'no', ids: { yes: 9693, no: 2152 } },
+  /** mxbai-rerank-v2 */
+  Qwen2ForCausalLM: { yes: '1', no: '0' },
+};
+
+const scoreFile = '1_LogitScore/config.json';
+/** Qwen3's tokenizer.json has 11 MB. */
+const maxTokenizerBytes = 256 * 2 ** 20;
+
+/**
+ * The tokens that a causal LM is scored by: as `1_LogitScore/config.json` says, else by the answers' names in tokenizer.json,
+ * else Qwen's own ids.
+ * @throws WgrankError `config-invalid`, `tokenizer-invalid`, `checkpoint-invalid`
+ */
+export async function readScoringTokens(modelDir: string, architecture: string): Promise<ScoringTokens> {
+  const folder = await openModelFolder(modelDir);
+  const stated = await unlessMissing(readStatedTokens(folder));
+  if (stated) return stated;
+  const names = answers[architecture];
+  if (!names) throw new WgrankError('config-invalid', 'scoring', `no ${scoreFile} names the tokens of ${architecture}`);
+  const vocabulary = (await unlessMissing(readVocabulary(folder))) ?? {};
+  const idOf = (name: string) => (Object.hasOwn(vocabulary, name) ? Number(vocabulary[name]) : undefined);
+  const [yes, no] = [idOf(names.yes), idOf(names.no)];
+  if (yes !== undefined && no !== undefined) return { yes, no };
+  if (names.ids) return names.ids;
+  throw new WgrankError(
+    'tokenizer-invalid',
+    'scoring',
+    `tokenizer.json has no token ${JSON.stringify(yes === undefined ? names.yes : names.no)}, which ${architecture} is scored by`,
+  );
+}
+
+async function readStatedTokens(folder: ModelFolder): Promise<ScoringTokens> {
+  const config = new ConfigReader(await readJsonFile(folder, scoreFile), scoreFile);
+  const id = { min: 0, max: 2 ** 30 };
+  const yes = config.integer('true_token_id', id);
+  const no = config.optionalInteger('false_token_id', id);
+  return { yes, ...(no !== undefined && { no }) };
+}
+
+async function readVocabulary(folder: ModelFolder): Promise<Readonly<Record<string, unknown>>> {
+  const bytes = await readModelFile(folder, 'tokenizer.json', maxTokenizerBytes, 'tokenizer-invalid');
+  let parsed: { model?: { vocab?: unknown } } | null;
+  try {
+    parsed = JSON.parse(new TextDecoder().decode(bytes)) as typeof parsed;
+  } catch (cause) {
+    throw new WgrankError('tokenizer-invalid', 'tokenizer.json', 'malformed JSON', { cause });
+  }
+  const vocabulary = parsed?.model?.vocab;
+  return typeof vocabulary === 'object' && vocabulary !== null ? (vocabulary as Record<string, unknown>) : {};
+}
+
+/** Undefined for a file that does not exist. */
+async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (reason) {
+    if (reason instanceof WgrankError && reason.code === 'checkpoint-missing') return undefined;
+    throw reason;
+  }
+}
