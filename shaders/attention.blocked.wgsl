@@ -3,7 +3,7 @@
 // math, shapes, tiles, dtypes, bindings, dispatch, error as in attention.wgsl; any head size that is a multiple of 4
 // consts     KEYS keys per step · QUERIES query rows per lane; workgroups of 8 lanes, one SIMD vector of lavapipe
 // why        a step is two small matrix products over KEYS keys with the scores in registers between them: keys and values
-//            are the same for all lanes (scalar loads), queries and the running sum are gathered once per step. The sum
+//            are the same for all lanes, queries and the running sum are gathered once per step. The sum
 //            lives in `out` itself, so that no array needs a run-time index. Steps begin at position 0 whatever the tile
 const KEYS: u32 = 16u;
 const QUERIES: u32 = 2u;

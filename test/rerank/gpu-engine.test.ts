@@ -5,6 +5,7 @@ import { Gpu } from '../../src/gpu/gpu.ts';
 import type { HostArray, Plan } from '../../src/graph/plan.ts';
 import type { Model } from '../../src/models/model.ts';
 import { layOutBatch } from '../../src/nn/ragged-batch.ts';
+import { TokenMeter } from '../../src/nn/token-meter.ts';
 import type { Engine, EngineInfo } from '../../src/rerank/engine.ts';
 import { GpuEngine } from '../../src/rerank/gpu-engine.ts';
 import { loadEngine } from '../../src/rerank/load-engine-node.ts';
@@ -38,8 +39,9 @@ function setUp(info: Partial<EngineInfo> = {}, maxBatchPairs = 8) {
         runs.push({ sequences, fail: reject, answer: () => resolve([Float32Array.from(sequences, logitOf)]) });
       }),
   };
-  const model: Pick<Model, 'vocabularySize' | 'batch'> = {
+  const model: Pick<Model, 'vocabularySize' | 'batch' | 'meter'> = {
     vocabularySize: 100,
+    meter: () => new TokenMeter(false),
     batch: (sequences, tileRows) => layOutBatch(sequences, 2, () => 0, tileRows),
   };
   let lose!: (info: Pick<GPUDeviceLostInfo, 'reason' | 'message'>) => void;
