@@ -24,6 +24,12 @@ export async function createPairEncoder(options: PairEncoderOptions): Promise<Pa
   const pool = new TokenizerPool({ modelDir: options.modelDir, workers: options.workers });
   try {
     const { layout } = await pool.loaded();
+    if (layout.kind !== 'pair')
+      throw new WgrankError(
+        'tokenizer-invalid',
+        'tokenizer.json',
+        'model: a cross-encoder needs a Unigram model, not BPE',
+      );
     const specials = specialCount(layout);
     if (!Number.isInteger(maxLength) || maxLength <= specials)
       throw new WgrankError(
