@@ -8,7 +8,7 @@ export interface PairEncoderOptions {
   readonly modelDir: string;
   /** Most tokens of a pair, special tokens included. */
   readonly maxLength: number;
-  /** True: cut longer pairs by FlagEmbedding's rule. False: refuse them. */
+  /** True: cut longer pairs, cross-encoders' by FlagEmbedding's rule. False: refuse them. */
   readonly truncate: boolean;
   /** Worker threads; default one less than the cores, 1 to 4. */
   readonly workers?: number;
@@ -39,7 +39,7 @@ export async function createPairEncoder(options: PairEncoderOptions): Promise<Pa
       );
     const limits = pairLimits(maxLength, layout);
     return {
-      encode: async (query, documents, signal) => {
+      encode: async (query, documents, { signal } = {}) => {
         const [asked, ...found] = await pool.tokenize([query, ...documents], maxLength, signal);
         return found.map(({ ids, tokenCount }): EncodedPair => {
           const total = specials + asked!.tokenCount + tokenCount;

@@ -61,12 +61,8 @@ function sortMarks(text: string, classes: Uint8Array): string {
   let run: string[] = [];
   const endRun = (): void => {
     if (run.length > longRun) {
-      const decomposed = run.map((mark) => mark.normalize('NFD')).join('');
-      parts.push(
-        Array.from(decomposed)
-          .sort((a, b) => classOf(a) - classOf(b))
-          .join(''),
-      );
+      const decomposed = Array.from(run.map((mark) => mark.normalize('NFD')).join(''));
+      parts.push(decomposed.toSorted((a, b) => classOf(a) - classOf(b)).join(''));
     } else parts.push(run.join(''));
     run = [];
   };

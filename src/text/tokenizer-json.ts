@@ -66,15 +66,11 @@ export function readTokenizerJson(bytes: Uint8Array, configs: readonly unknown[]
     throw invalidTokenizer('pre_tokenizer', '"ByteLevel" must be the last step for a BPE model, and for no other');
   // Finds out now, not in each thread, whether the added tokens can be told apart.
   void new ExactTokenizer(parts);
-  return { parts, layout: readLayout() };
-
-  function readLayout(): TokenLayout {
-    const processor = sections.get('post_processor');
-    const named = configs.map((config) => asObject(config, 'tokenizer_config.json'));
-    if (parts.model.kind === 'bpe') return { kind: 'single', ...decodeSingleLayout(processor) };
-    const find = (content: string): number => findAddedToken(addedTokens, content);
-    return { kind: 'pair', ...decodePairLayout(processor, named, find) };
-  }
+  const processor = sections.get('post_processor');
+  const named = configs.map((config) => asObject(config, 'tokenizer_config.json'));
+  if (model.kind === 'bpe') return { parts, layout: { kind: 'single', ...decodeSingleLayout(processor) } };
+  const find = (content: string): number => findAddedToken(addedTokens, content);
+  return { parts, layout: { kind: 'pair', ...decodePairLayout(processor, named, find) } };
 }
 
 /** Looks ahead for the type: without one, Unigram's vocabulary is a list and BPE's an object. */

@@ -21,6 +21,7 @@ function changed(change: (file: Loose) => void): string {
   return JSON.stringify(file);
 }
 
+const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
 const model = (change: (model: Loose) => void): string => changed((file) => change(file['model'] as Loose));
 const split = (change: (step: Loose) => void): string =>
   changed((file) => change(file['pre_tokenizer'].pretokenizers[0]));
@@ -63,8 +64,16 @@ const mutants: [string, string, RegExp][] = [
   ['an inverted pattern', split((s) => (s['invert'] = true)), /invert true/],
   ['ByteLevel with a space in front', bytes((s) => (s['add_prefix_space'] = true)), /add_prefix_space true/],
   ['ByteLevel with its own pattern', bytes((s) => delete s['use_regex']), /use_regex true/],
-  ['BPE without ByteLevel', changed((file) => file['pre_tokenizer'].pretokenizers.pop()), /must be the last step/],
-  ['ByteLevel before the pattern', changed((file) => file['pre_tokenizer'].pretokenizers.reverse()), /the last step/],
+  [
+    'BPE without ByteLevel',
+    changed((file) => (file['pre_tokenizer'] = file['pre_tokenizer'].pretokenizers[0])),
+    /must be the last step/,
+  ],
+  [
+    'ByteLevel before the pattern too',
+    changed((file) => file['pre_tokenizer'].pretokenizers.unshift({ ...byteLevel })),
+    /the last step/,
+  ],
   ['an unknown normaliser', changed((file) => (file['normalizer'] = { type: 'NFKC' })), /"NFKC" is not supported/],
   ['an added token with another id', changed((file) => (file['added_tokens'][0].id = 1)), /has id 1/],
   [

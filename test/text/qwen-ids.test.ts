@@ -34,7 +34,7 @@ describe.each(bpeForms)('%s form', (form) => {
   });
 
   test("the framework's own encode gives the same ids for texts that spell no added token", () => {
-    const plain = cases.filter(({ text }) => !/[<é\u0301]/.test(text) && text !== '');
+    const plain = cases.filter(({ text }) => text !== '' && !/<|é|\u0301/.test(text));
     expect(plain.length).toBeGreaterThan(200);
     for (const { text, [form]: rust } of plain)
       expect(tokenizer.seams.encode(text, { add_special_tokens: false }).ids, JSON.stringify(text)).toEqual(rust);
