@@ -11,7 +11,7 @@ export interface PairEncoderOptions {
   /** True: cut longer pairs, cross-encoders' by FlagEmbedding's rule. False: refuse them. */
   readonly truncate: boolean;
   /** Worker threads; default one less than the cores, 1 to 4. */
-  readonly workers?: number;
+  readonly workers?: number | undefined;
 }
 
 /**

@@ -14,6 +14,13 @@ const graceMs = 400;
 /** Heap of the process. */
 const heapMegabytes = 64;
 
+interface RunningTask {
+  readonly id: number;
+  readonly task: Waiting;
+  readonly timer: NodeJS.Timeout;
+  late: boolean;
+}
+
 interface Waiting {
   readonly prompts: readonly PromptTexts[];
   resolve(texts: readonly string[]): void;
@@ -26,7 +33,7 @@ export class TemplateProcess {
   readonly #waiting: Waiting[] = [];
   #child: ChildProcess | undefined;
   #ready = false;
-  #running: { readonly id: number; readonly task: Waiting; readonly timer: NodeJS.Timeout } | undefined;
+  #running: RunningTask | undefined;
   #lastId = 0;
   #closed = false;
 
@@ -106,12 +113,15 @@ export class TemplateProcess {
     if (task === undefined) return;
     const id = (this.#lastId += 1);
     const child = this.#child!;
-    const timer = setTimeout(() => child.kill('SIGKILL'), limitMs + graceMs);
-    this.#running = { id, task, timer };
+    const timer = setTimeout(() => {
+      this.#running!.late = true;
+      child.kill('SIGKILL');
+    }, limitMs + graceMs);
+    this.#running = { id, task, timer, late: false };
     send(child, { kind: 'render', id, prompts: task.prompts });
   }
 
-  #endTask(): { readonly task: Waiting } | undefined {
+  #endTask(): RunningTask | undefined {
     const running = this.#running;
     clearTimeout(running?.timer);
     this.#running = undefined;
@@ -123,8 +133,8 @@ export class TemplateProcess {
     const wasReady = this.#ready;
     this.#child = undefined;
     this.#ready = false;
-    const reason = why === 'SIGKILL' ? `it takes more than ${limitMs} ms` : `it needs more than ${heapMegabytes} MB`;
-    this.#endTask()?.task.reject(this.#failure(reason));
+    const running = this.#endTask();
+    running?.task.reject(this.#failure(running.late ? `it takes more than ${limitMs} ms` : describeEnd(why)));
     // A process that cannot even start would be started for ever.
     if (!wasReady)
       for (const { reject } of this.#waiting.splice(0)) reject(stopped(`the template's process ended: ${why}`));
@@ -134,6 +144,12 @@ export class TemplateProcess {
   #failure(what: string): WgrankError {
     return new WgrankError('template-invalid', 'chat template', `${this.#template.name} fails: ${what}`);
   }
+}
+
+/** V8 aborts a process whose heap is full. */
+function describeEnd(why: string): string {
+  const full = ['SIGABRT', 'SIGTRAP', 'exit code 134'].includes(why);
+  return full ? `it needs more than ${heapMegabytes} MB` : `its process ended: ${why}`;
 }
 
 /** A message that does not arrive ends in the child's exit. */

@@ -16,6 +16,8 @@ const flags: ServeFlags = {
   servedModelName: undefined,
   maxLength: undefined,
   truncate: true,
+  chatTemplate: undefined,
+  escapeSpecialTokens: false,
   maxBatchTokens: undefined,
   maxBodyBytes: 100,
   maxDocuments: 10,
