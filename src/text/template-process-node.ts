@@ -36,9 +36,15 @@ export class TemplateProcess {
   #running: RunningTask | undefined;
   #lastId = 0;
   #closed = false;
+  /** Resolves when the first process can render, or has ended. */
+  readonly ready: Promise<void>;
+  #becameReady: () => void = () => undefined;
 
   constructor(template: ChatTemplate) {
     this.#template = template;
+    this.ready = new Promise((resolve) => {
+      this.#becameReady = resolve;
+    });
     this.#start();
   }
 
@@ -96,8 +102,10 @@ export class TemplateProcess {
 
   #hear(child: ChildProcess, report: RenderReport): void {
     if (child !== this.#child) return;
-    if (report.kind === 'ready') this.#ready = true;
-    else if (report.id === this.#running?.id) {
+    if (report.kind === 'ready') {
+      this.#ready = true;
+      this.#becameReady();
+    } else if (report.id === this.#running?.id) {
       const { task } = this.#endTask()!;
       if (report.kind === 'rendered') task.resolve(report.texts);
       else task.reject(this.#failure(report.message));
@@ -131,6 +139,7 @@ export class TemplateProcess {
   #ended(child: ChildProcess, why: string): void {
     if (child !== this.#child) return;
     const wasReady = this.#ready;
+    this.#becameReady();
     this.#child = undefined;
     this.#ready = false;
     const running = this.#endTask();
