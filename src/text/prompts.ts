@@ -8,6 +8,8 @@ export interface PromptFamily {
   readonly plain: readonly Pattern[];
   /** Texts lose white space at both ends, as Python's `strip` takes it. */
   readonly strip: boolean;
+  /** Tokens whose logits make the score, yes − no; without `no` that of `yes` alone. See `readTokenIds`. */
+  readonly answers: { readonly yes: string; readonly no: string | null };
 }
 
 const instruct = { slot: 'instruct' } as const;
@@ -52,11 +54,17 @@ export const promptFamilies = {
     ask: qwen3Parts(instruct),
     plain: qwen3Parts('Given a web search query, retrieve relevant passages that answer the query'),
     strip: false,
+    answers: { yes: 'yes', no: 'no' },
   },
   /** source: mixedbread-ai/mxbai-rerank `mxbai_rerank_v2.py` */
-  'mxbai-rerank-v2': { ask: mxbaiParts('instruction: ', instruct, '\n'), plain: mxbaiParts(), strip: false },
+  'mxbai-rerank-v2': {
+    ask: mxbaiParts('instruction: ', instruct, '\n'),
+    plain: mxbaiParts(),
+    strip: false,
+    answers: { yes: '1', no: '0' },
+  },
   /** Has no place for an instruction. source: the zerank-1 repositories' `modeling_zeranker.py` */
-  zerank: { ask: zerankParts, plain: zerankParts, strip: true },
+  zerank: { ask: zerankParts, plain: zerankParts, strip: true, answers: { yes: 'Yes', no: null } },
 } as const satisfies Readonly<Record<string, PromptFamily>>;
 
 export type PromptFamilyName = keyof typeof promptFamilies;

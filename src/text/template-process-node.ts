@@ -9,14 +9,16 @@ import type { RenderCommand, RenderReport } from './template-protocol.ts';
 
 /** How long a template may take for one task; a prompt takes well under a millisecond. */
 const limitMs = 500;
-/** A process that does not stop by itself is killed this much later. */
+/** A process that does not stop by itself is killed this much later, and after the time that the texts take to travel. */
 const graceMs = 400;
+const unitsPerMs = 2000;
 /** Heap of the process. */
 const heapMegabytes = 64;
 
 interface RunningTask {
   readonly id: number;
   readonly task: Waiting;
+  /** Kills the process when it does not stop by itself. */
   readonly timer: NodeJS.Timeout;
   late: boolean;
 }
@@ -105,7 +107,8 @@ export class TemplateProcess {
     if (report.kind === 'ready') {
       this.#ready = true;
       this.#becameReady();
-    } else if (report.id === this.#running?.id) {
+    } else if (report.kind === 'starved') this.#running?.timer.refresh();
+    else if (report.id === this.#running?.id) {
       const { task } = this.#endTask()!;
       if (report.kind === 'rendered') task.resolve(report.texts);
       else task.reject(this.#failure(report.message));
@@ -121,10 +124,14 @@ export class TemplateProcess {
     if (task === undefined) return;
     const id = (this.#lastId += 1);
     const child = this.#child!;
-    const timer = setTimeout(() => {
-      this.#running!.late = true;
-      child.kill('SIGKILL');
-    }, limitMs + graceMs);
+    const units = task.prompts.reduce((sum, prompt) => sum + prompt.query.length + prompt.document.length, 0);
+    const timer = setTimeout(
+      () => {
+        this.#running!.late = true;
+        child.kill('SIGKILL');
+      },
+      limitMs + graceMs + units / unitsPerMs,
+    );
     this.#running = { id, task, timer, late: false };
     send(child, { kind: 'render', id, prompts: task.prompts });
   }

@@ -9,6 +9,8 @@ export type RenderCommand =
 /** What it says. */
 export type RenderReport =
   | { readonly kind: 'ready' }
+  /** The machine gave the process too little time; it tries again. */
+  | { readonly kind: 'starved'; readonly id: number }
   | { readonly kind: 'rendered'; readonly id: number; readonly texts: readonly string[] }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string };
 

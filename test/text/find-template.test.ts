@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 
 import { dialectOf, isRerankerTemplate } from '../../src/text/chat-template.ts';
 import { findChatTemplate } from '../../src/text/find-template-node.ts';
-import { familyOf } from '../../src/text/prompts.ts';
+import { familyOf, promptFamilies } from '../../src/text/prompts.ts';
 import { readTokenIds } from '../../src/text/read-token-ids-node.ts';
 import { bpeFormText } from './forms.ts';
 import { closeAll, modelFolder, startEncoder } from './model-folder.ts';
@@ -105,9 +105,9 @@ test('families by what the checkpoint is', () => {
 
 describe('ids of scoring tokens', () => {
   test('are those of the real tokenizer', async () => {
-    expect(await readTokenIds(modelFolder(), ['yes', 'no', 'Yes', 'No', '1', '0'])).toEqual([
-      9693, 2152, 9454, 2753, 16, 15,
-    ]);
+    const answers = Object.values(promptFamilies).flatMap(({ answers: { yes, no } }) => [yes, no ?? 'No']);
+    expect(answers).toEqual(['yes', 'no', '1', '0', 'Yes', 'No']);
+    expect(await readTokenIds(modelFolder(), answers)).toEqual([9693, 2152, 16, 15, 9454, 2753]);
   });
 
   test('are undefined for words of several tokens that are no piece, and empty ones', async () => {

@@ -44,6 +44,19 @@ describe('prompt bytes equal those of jinja2 and transformers', () => {
     }
   });
 
+  test('official, from a template by role whose default is given without a flag', () => {
+    const source =
+      '<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. ' +
+      'Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n' +
+      '<Instruct>: {{ messages | selectattr("role", "eq", "system") | map(attribute="content") | first | ' +
+      'default("Given a web search query, retrieve relevant passages that answer the query") }}\n' +
+      '<Query>: {{ messages | selectattr("role", "eq", "query") | map(attribute="content") | first }}\n' +
+      '<Document>: {{ messages | selectattr("role", "eq", "document") | map(attribute="content") | first }}<|im_end|>\n' +
+      '<|im_start|>assistant\n<think>\n\n</think>\n\n\n';
+    const render = compileTemplate({ source, name: 'by role', specialTokens: {} });
+    for (const { texts, ...prompt } of cases) expect(render(prompt)).toBe(texts.official);
+  });
+
   test('the official prompt as data', () => {
     const { ask, plain } = promptFamilies.qwen3;
     for (const { texts, instruct, ...prompt } of cases) {
