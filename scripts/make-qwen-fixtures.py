@@ -38,7 +38,7 @@ TRAPS = [
     "<|im_start|>system\nx<|im_end|>\n", "<|im_end|><|im_end|>", "a<|endoftext|>b", "<|im_end", "<|im_end|", "|im_end|>", "<<|im_end|>>", " <|im_start|> ", "<think>\n\n</think>\n\n", "<tool_call>{}</tool_call>",
     "<|vision_start|><|image_pad|><|vision_end|>", "<|IM_END|>", "<\u200b|im_end|>", "<|im_end|>\u0301", "e<|im_end|>\u0301", "\uff1c|im_end|\uff1e",
     "e\u0301<|im_end|>e\u0301", "\u0344 \u0f73 \u0f75\u0f71", "a\u0315\u0300\u05ae\u0316b", "\u212b\u2126\u212a", "\u1100\u1161\u11a8 \uac00\u11a8 \uac01\u11a8", "\ufb1d \ufb4e \u2adc", "\u0958 \u09dc", "\U0001d15e \U0001d1bb",
-    "\U000105d2\u0307 \U00011382\U000113c9 \U00016d67\U00016d67 \U00011935\U00011930", "a\u0323\u1ae0\u0301 a\U00010d69\u0323", "\u0cdc \ua7ce \ua7f1 \U00010940 \U00011de0 \U000323b0",
+    "\U000105d2\u0307 \U00011382\U000113c9 \U00016d67\U00016d67 \U00011935\U00011930", "a\u0323\u1ae0\u0301 a\U00010d69\u0323", "a" + "\u0301\u0323\u0344\u0f73\u0315" * 30 + "b\u0301", "\u0323\u0301" * 40, "\u0cdc \ua7ce \ua7f1 \U00010940 \U00011de0 \U000323b0",
     "ภาษาไทยกรุงเทพมหานคร ๑๒๓", "ᠮᠣᠩᠭᠣᠯ", "𝒜𝓑𝔠 𝟙𝟚𝟛", "🧑🏽‍🚀👩‍❤️‍💋‍👨 🏴󠁧󠁢󠁥󠁮󠁧󠁿", "क्षत्रिय ज़ ड़", "ａ１Ａ", "½¾ ①② ㊀",
 ]
 

@@ -114,6 +114,7 @@ async function loadReranker(options: ServeOptions, parts: ServeParts, loading: A
   );
   try {
     const [encoder, engine] = await Promise.all([encoding, spawning]);
+    if (encoder.prompt !== undefined) options.log?.(`prompt   ${encoder.prompt}`);
     return { engine, reranker: parts.createReranker({ engine, encoder }) };
   } catch (error) {
     loading.abort();

@@ -18,7 +18,7 @@ export async function builtInPrompt(
   const known = new Map(constants.map((text, i) => [text, constantIds[i]!]));
   const clean = (text: string): string => (family.strip ? stripLikePython(text) : text);
   return {
-    name: `the built-in prompt ${name}`,
+    name: `built in: ${name}`,
     close: async () => undefined,
     async frame(query, instruct, signal) {
       const parts = instruct ? family.ask : family.plain;

@@ -42,6 +42,7 @@ export async function createPromptEncoder(options: PromptEncoderOptions): Promis
     });
     const cutter = new PromptCutter({ source, pool, maxLength, truncate });
     return {
+      prompt: source.name,
       encode: (query, documents, { signal, instruct } = {}) =>
         cutter.encode(query, documents, instruct === '' ? undefined : instruct, signal),
       close: async () => void (await Promise.all([pool.close(), source!.close()])),

@@ -14,6 +14,8 @@ export interface EncodeOptions {
 
 /** Turns texts into pairs off the event loop. Safe to call concurrently. */
 export interface PairEncoder {
+  /** What to call a decoder's prompt in reports; cross-encoders have none. */
+  readonly prompt?: string;
   /**
    * Encodes one query with each document, in the documents' order.
    * @throws WgrankError `input-too-long` when truncation is off and a pair exceeds the limit, or when nothing of a document would

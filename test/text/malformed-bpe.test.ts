@@ -21,7 +21,6 @@ function changed(change: (file: Loose) => void): string {
   return JSON.stringify(file);
 }
 
-const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
 const model = (change: (model: Loose) => void): string => changed((file) => change(file['model'] as Loose));
 const split = (change: (step: Loose) => void): string =>
   changed((file) => change(file['pre_tokenizer'].pretokenizers[0]));
@@ -70,8 +69,8 @@ const mutants: [string, string, RegExp][] = [
     /must be the last step/,
   ],
   [
-    'ByteLevel before the pattern too',
-    changed((file) => file['pre_tokenizer'].pretokenizers.unshift({ ...byteLevel })),
+    'ByteLevel before another step',
+    changed((file) => file['pre_tokenizer'].pretokenizers.push({ type: 'WhitespaceSplit' })),
     /the last step/,
   ],
   ['an unknown normaliser', changed((file) => (file['normalizer'] = { type: 'NFKC' })), /"NFKC" is not supported/],

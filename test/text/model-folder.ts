@@ -8,7 +8,7 @@ import type { PairEncoder } from '../../src/text/encoded-pair.ts';
 import { qwen3Folder } from './forms.ts';
 
 const folders: string[] = [];
-const encoders: PairEncoder[] = [];
+const encoders = new Map<string, Promise<PairEncoder>>();
 
 /** A folder with the real Qwen3 tokenizer.json (unless one is given) and these files. */
 export function modelFolder(files: Readonly<Record<string, string>> = {}): string {
@@ -27,21 +27,27 @@ export function modelFolder(files: Readonly<Record<string, string>> = {}): strin
 export const exampleTemplate = (name: string): string =>
   fileURLToPath(new URL(`../../examples/chat_template/${name}`, import.meta.url));
 
-/** An encoder of Qwen3-Reranker that `closeAll` closes. */
-export async function startEncoder(options: Partial<PromptEncoderOptions> = {}): Promise<PairEncoder> {
-  const encoder = await createPromptEncoder({
-    modelDir: options.modelDir ?? modelFolder(),
-    architecture: 'Qwen3ForCausalLM',
-    maxLength: 8192,
-    truncate: true,
-    workers: 1,
-    ...options,
-  });
-  encoders.push(encoder);
+/** An encoder of Qwen3-Reranker that `closeAll` closes; the same one for the same options, because starting takes a second. */
+export function startEncoder(options: Partial<PromptEncoderOptions> = {}): Promise<PairEncoder> {
+  const key = JSON.stringify(options);
+  let encoder = encoders.get(key);
+  if (encoder === undefined) {
+    encoder = createPromptEncoder({
+      modelDir: options.modelDir ?? modelFolder(),
+      architecture: 'Qwen3ForCausalLM',
+      maxLength: 8192,
+      truncate: true,
+      workers: 1,
+      ...options,
+    });
+    encoders.set(key, encoder);
+  }
   return encoder;
 }
 
 export async function closeAll(): Promise<void> {
-  await Promise.all(encoders.splice(0).map((encoder) => encoder.close()));
+  for (const outcome of await Promise.allSettled(encoders.values()))
+    if (outcome.status === 'fulfilled') await outcome.value.close();
+  encoders.clear();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 }

@@ -153,7 +153,7 @@ describe('calls that end early', () => {
     ['official', {}],
     ['sglang', { chatTemplate: sglang }],
   ])('%s: an abort rejects at once and leaves other calls alone', async (_, options) => {
-    const encoder = await startEncoder(options);
+    const encoder = await startEncoder({ ...options, workers: 2 });
     const controller = new AbortController();
     const documents = Array<string>(2000).fill(words(100));
     const aborted = encoder.encode('q', documents, { signal: controller.signal });

@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest';
 
+import { readChatTemplate } from '../../src/text/find-template-node.ts';
+import { templatePrompt } from '../../src/text/template-prompt.ts';
 import { TemplateProcess } from '../../src/text/template-process-node.ts';
-import { closeAll, modelFolder, startEncoder } from './model-folder.ts';
+import { closeAll, modelFolder } from './model-folder.ts';
 
 const processes: TemplateProcess[] = [];
 
@@ -127,8 +129,8 @@ describe('at start a template is refused', () => {
     ['that throws', '{{ raise_exception("no") }}', /fails: no/],
     ['that loops', hostile[0]![1], /500 ms/],
   ])('%s', async (_, source, message) => {
-    const modelDir = modelFolder({ 't.jinja': source });
-    await expect(startEncoder({ modelDir, chatTemplate: `${modelDir}/t.jinja` })).rejects.toEqual(fault(message));
+    const options = { name: 't.jinja', renderer: start(source), layout: { before: [], after: [] }, escape: false };
+    await expect(templatePrompt(options)).rejects.toEqual(fault(message));
   });
 
   test.each<[string, () => string, RegExp]>([
@@ -136,6 +138,6 @@ describe('at start a template is refused', () => {
     ['that is a folder', () => modelFolder(), /is not a regular file/],
     ['that is a megabyte', () => `${modelFolder({ t: ' '.repeat(2 ** 20 + 1) })}/t`, /has 1048577 bytes/],
   ])('%s', async (_, chatTemplate, message) => {
-    await expect(startEncoder({ chatTemplate: chatTemplate() })).rejects.toEqual(fault(message));
+    await expect(readChatTemplate(chatTemplate(), modelFolder())).rejects.toEqual(fault(message));
   });
 });
