@@ -1,6 +1,5 @@
 import { WgrankError } from '../errors.ts';
 import { fillPattern, patternOf, type MarkedText, type Pattern, type PromptTexts, type Slot } from './marked-text.ts';
-import type { SingleLayout } from './pair-layout.ts';
 import type { PromptSource } from './prompt-source.ts';
 
 /** Renders prompts, all of them or none. */
@@ -13,8 +12,6 @@ export interface TemplatePromptOptions {
   /** What to call the template in errors. */
   readonly name: string;
   readonly renderer: TemplateRenderer;
-  /** Special tokens that the tokenizer adds around a text. */
-  readonly layout: SingleLayout;
   readonly escape: boolean;
 }
 
@@ -28,12 +25,12 @@ const markers: Readonly<Record<Slot, string>> = {
 const awkward = ' \n<|im_end|>\t"a" & <b>\\n\n ';
 
 /**
- * Prompts of a chat template, tokenised whole.
+ * Prompts of a chat template, each one text.
  * @throws WgrankError `template-invalid` when the template fails, or loses the query or the document: every document would get the
  * same score
  */
 export async function templatePrompt(options: TemplatePromptOptions): Promise<PromptSource> {
-  const { name, renderer, layout, escape } = options;
+  const { name, renderer, escape } = options;
   const { query, document } = markers;
   const [plain, asked] = await renderer.render([{ query, document }, markers]);
   refuseLossy(name, plain!);
@@ -49,8 +46,8 @@ export async function templatePrompt(options: TemplatePromptOptions): Promise<Pr
     name,
     close: () => renderer.close(),
     frame: async (query, instruct) => ({
-      before: layout.before,
-      after: layout.after,
+      before: [],
+      after: [],
       texts: (documents, signal) =>
         texts(
           documents.map((document) => ({ query, document, instruct })),

@@ -129,7 +129,7 @@ describe('at start a template is refused', () => {
     ['that throws', '{{ raise_exception("no") }}', /fails: no/],
     ['that loops', hostile[0]![1], /500 ms/],
   ])('%s', async (_, source, message) => {
-    const options = { name: 't.jinja', renderer: start(source), layout: { before: [], after: [] }, escape: false };
+    const options = { name: 't.jinja', renderer: start(source), escape: false };
     await expect(templatePrompt(options)).rejects.toEqual(fault(message));
   });
 
