@@ -251,4 +251,5 @@ def main() -> None:
     print(f"seed {options.seed}, tokenizers {tokenizers.__version__}", file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()

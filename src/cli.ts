@@ -6,7 +6,7 @@ import { resolveModel } from './hub/resolve-model-node.ts';
 import { describeModel } from './rerank/describe-model-node.ts';
 import { createReranker } from './rerank/create-reranker.ts';
 import { spawnEngine } from './server/engine-process.ts';
-import { createPairEncoder } from './text/create-pair-encoder-node.ts';
+import { createEncoder } from './text/create-encoder-node.ts';
 
 const print = (text: string) => void process.stdout.write(text);
 const log = (text: string) => void process.stderr.write(text);
@@ -14,7 +14,7 @@ const log = (text: string) => void process.stderr.write(text);
 process.stdout.on('error', () => undefined);
 process.stderr.on('error', () => undefined);
 
-const parts = { resolveModel, describeModel, createEncoder: createPairEncoder, spawnEngine, createReranker };
+const parts = { resolveModel, describeModel, createEncoder, spawnEngine, createReranker };
 process.exit(
   await run(process.argv.slice(2), {
     launch: (flags) => launch(flags, parts, { print: (line) => print(`${line}\n`), log: (line) => log(`${line}\n`) }),

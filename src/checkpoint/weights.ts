@@ -1,6 +1,6 @@
 import { WgrankError } from '../errors.ts';
 import type { Dtype, Tensor } from '../tensor/tensor.ts';
-import { isWeightStorage, type Checkpoint, type TensorInfo, type WeightStorage } from './checkpoint.ts';
+import { isWeightStorage, type TensorInfo, type WeightStorage } from './checkpoint.ts';
 
 /** What linear weights and tables are stored as on the GPU; vectors are always f32. */
 export type StorageDtype = Extract<Dtype, 'f32' | 'f16' | 'bf16'>;
@@ -36,8 +36,17 @@ export interface BiasedLinear extends Linear {
 /** One name, or several spellings of it of which the checkpoint has one. */
 export type TensorName = string | readonly string[];
 
+/** The tensors that a cursor finds: those of a checkpoint, or those that one would hold (`ExpectedTensors`). */
+export interface TensorIndex {
+  has(name: string): boolean;
+  /** @param shape what the model asks for; an index of real tensors answers with what is there */
+  get(name: string, shape: readonly number[]): TensorInfo | undefined;
+  keys(): Iterable<string>;
+  values(): Iterable<TensorInfo>;
+}
+
 interface Ledger {
-  readonly checkpoint: Checkpoint;
+  readonly tensors: TensorIndex;
   readonly storage: StorageDtype;
   readonly bindingBytes: number;
   readonly read: Set<string>;
@@ -63,8 +72,8 @@ export class Weights {
    * @param storage      dtype of linear weights and tables on the GPU
    * @param bindingBytes largest binding of the adapter: longer tables are cut by rows
    */
-  static of(checkpoint: Checkpoint, storage: StorageDtype, bindingBytes: number): Weights {
-    return new Weights({ checkpoint, storage, bindingBytes, read: new Set(), uploads: [] }, '');
+  static of({ tensors }: { tensors: TensorIndex }, storage: StorageDtype, bindingBytes: number): Weights {
+    return new Weights({ tensors, storage, bindingBytes, read: new Set(), uploads: [] }, '');
   }
 
   /** The cursor below a prefix: `at('encoder.layer', 3)`. */
@@ -75,7 +84,7 @@ export class Weights {
 
   /** Whether a tensor of this name exists below the cursor. */
   has(name: string): boolean {
-    return this.#ledger.checkpoint.tensors.has(this.#prefix + name);
+    return this.#ledger.tensors.has(this.#prefix + name);
   }
 
   /** `[length]`, as f32. */
@@ -149,8 +158,8 @@ export class Weights {
    * @throws WgrankError `tensor-unexpected` when another tensor was left unread
    */
   finish(ignorable: readonly RegExp[]): readonly WeightUpload[] {
-    const { checkpoint, read, uploads } = this.#ledger;
-    const left = [...checkpoint.tensors.keys()].filter(
+    const { tensors, read, uploads } = this.#ledger;
+    const left = [...tensors.keys()].filter(
       (name) => !read.has(name) && !ignorable.some((pattern) => pattern.test(name)),
     );
     if (left.length > 0) {
@@ -165,10 +174,10 @@ export class Weights {
   }
 
   #source(name: TensorName, shape: readonly number[]): WeightSource {
-    const { checkpoint, read } = this.#ledger;
+    const { tensors, read } = this.#ledger;
     const spellings = (typeof name === 'string' ? [name] : name).map((spelling) => this.#prefix + spelling);
-    const found = spellings.find((spelling) => checkpoint.tensors.has(spelling));
-    const info = found === undefined ? undefined : checkpoint.tensors.get(found);
+    const found = spellings.find((spelling) => tensors.has(spelling));
+    const info = found === undefined ? undefined : tensors.get(found, shape);
     if (!info) {
       throw new WgrankError(
         'tensor-missing',
@@ -203,9 +212,9 @@ export class Weights {
 }
 
 /** What `auto` means: the dtype in which the checkpoint holds most of its bytes. */
-export function storedDtype(checkpoint: Checkpoint): StorageDtype {
+export function storedDtype({ tensors }: { tensors: TensorIndex }): StorageDtype {
   const bytes = { F32: 0, F16: 0, BF16: 0 };
-  for (const { dtype, byteLength } of checkpoint.tensors.values()) {
+  for (const { dtype, byteLength } of tensors.values()) {
     if (isWeightStorage(dtype)) bytes[dtype] += byteLength;
   }
   if (bytes.F32 >= bytes.F16 && bytes.F32 >= bytes.BF16) return 'f32';

@@ -85,24 +85,32 @@ export function checkLaunch(flags: ServeFlags, { kind, maxTokens }: ModelDescrip
 
 const refusal = (sentence: string) => new WgrankError('launch-refused', '', sentence);
 
+/** Tokens of a decoder's prompt where the operator names no number: the official code's. */
+const defaultPromptTokens = 8192;
+
 function toServeOptions(
   flags: ServeFlags,
   modelDir: string,
   description: ModelDescription,
   log: (line: string) => void,
 ): ServeOptions {
-  const { host, port, dtype, truncate, maxBodyBytes, maxDocuments } = flags;
+  const { host, port, dtype, truncate, escapeSpecialTokens, maxBodyBytes, maxDocuments } = flags;
+  const { kind, architecture, maxTokens } = description;
   return {
     modelDir,
     model: flags.modelPath,
-    maxLength: flags.maxLength ?? description.maxTokens,
+    kind,
+    architecture,
+    maxLength: flags.maxLength ?? (kind === 'cross-encoder' ? maxTokens : Math.min(maxTokens, defaultPromptTokens)),
     host,
     port,
     dtype,
     truncate,
+    escapeSpecialTokens,
     maxBodyBytes,
     maxDocuments,
     log,
+    ...(flags.chatTemplate === undefined ? {} : { chatTemplate: flags.chatTemplate }),
     ...(flags.servedModelName === undefined ? {} : { servedModelName: flags.servedModelName }),
     ...(flags.maxBatchTokens === undefined ? {} : { maxBatchTokens: flags.maxBatchTokens }),
     ...(flags.tokenizerWorkers === undefined ? {} : { tokenizerWorkers: flags.tokenizerWorkers }),

@@ -19,7 +19,8 @@ export function reportStart({ flags, description, source, url }: LaunchFacts): s
   ];
   if (source === 'embedded')
     lines.push('note: the embedded model has random weights; its scores show the path, not relevance');
-  if (flags.ignored.length > 0) lines.push(`no effect here: ${flags.ignored.join(', ')}`);
+  const idle = [...flags.ignored, ...(description.kind === 'cross-encoder' ? promptFlags(flags) : [])];
+  if (idle.length > 0) lines.push(`no effect here: ${idle.join(', ')}`);
   if (!isLoopback(flags.host)) lines.push(`warning: no authentication: whoever reaches ${url} can use this server`);
   return lines;
 }
@@ -35,6 +36,12 @@ export function reportReady({ flags, url }: LaunchFacts, info: EngineInfo, loadM
     ...info.warnings.map((warning) => `warning: ${warning}`),
     `ready after ${(loadMs / 1000).toFixed(1)} s at ${url} · POST /v1/rerank answers with SGLang's bare array`,
   ];
+}
+
+/** Cross-encoders have no prompt. */
+function promptFlags({ chatTemplate, escapeSpecialTokens }: ServeFlags): string[] {
+  const given = chatTemplate === undefined ? [] : [`--chat-template ${chatTemplate}`];
+  return escapeSpecialTokens ? [...given, '--escape-special-tokens'] : given;
 }
 
 function isLoopback(host: string): boolean {

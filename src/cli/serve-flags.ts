@@ -11,9 +11,12 @@ export interface ServeFlags {
   readonly isEmbedding: boolean;
   readonly dtype: WeightDtype;
   readonly servedModelName: string | undefined;
-  /** Tokens; undefined: the model's own maximum. */
+  /** Tokens; undefined: the model's own maximum, for decoders at most 8192. */
   readonly maxLength: number | undefined;
   readonly truncate: boolean;
+  /** File of a chat template. */
+  readonly chatTemplate: string | undefined;
+  readonly escapeSpecialTokens: boolean;
   readonly maxBatchTokens: number | undefined;
   readonly maxBodyBytes: number;
   readonly maxDocuments: number;
@@ -52,10 +55,16 @@ export function declareServeFlags(command: Command): void {
     .option('--dtype <name>', 'what weights are stored as: auto, float32, float16, bfloat16', readDtype, 'auto')
     .option(
       '--context-length, --max-length <tokens>',
-      "longest pair; default: the model's own maximum",
+      "longest pair; default: the model's own maximum, for decoders at most 8192",
       integer(8, 1 << 20),
     )
     .option('--no-truncate', 'refuse pairs that are too long (400) instead of cutting the document')
+    .option(
+      '--chat-template <file>',
+      "prompt of a decoder; default: the checkpoint's own reranker template, else the official prompt",
+      nonEmpty,
+    )
+    .option('--escape-special-tokens', 'strings like <|im_end|> in requests are text; default: special tokens')
     .option('--is-embedding', 'accepted for cross-encoders, as SGLang wants it; refused for decoder-only models')
     .option('--max-batch-tokens <tokens>', 'tokens of one batch; default: what suits the adapter', integer(16, 1 << 24))
     .optionsGroup('HTTP:')
@@ -82,6 +91,8 @@ export function readServeFlags(command: Command): ServeFlags {
     servedModelName: values.servedModelName,
     maxLength: values.maxLength,
     truncate: values.truncate,
+    chatTemplate: values.chatTemplate,
+    escapeSpecialTokens: values.escapeSpecialTokens === true,
     maxBatchTokens: values.maxBatchTokens,
     maxBodyBytes: values.maxBodyBytes,
     maxDocuments: values.maxDocuments,

@@ -36,7 +36,7 @@ const ignoredSwitches = words(`
 
 /** With one value. */
 const ignoredValues = words(`
-  attention-backend base-gpu-id chat-template chunked-prefill-size completion-template constrained-json-whitespace-pattern
+  attention-backend base-gpu-id chunked-prefill-size completion-template constrained-json-whitespace-pattern
   cpu-offload-gb crash-dump-folder cuda-graph-max-bs decode-attention-backend decode-log-interval device dist-init-addr
   dist-timeout download-dir dynamic-batch-tokenizer-batch-size dynamic-batch-tokenizer-batch-timeout
   export-metrics-to-file-dir fastapi-root-path file-storage-path fp4-gemm-backend fp8-gemm-backend gc-warning-threshold-secs

@@ -25,6 +25,8 @@ interface Copy {
 export class StagingRing {
   /** Most bytes of one `write`. */
   static readonly pieceBytes = slotBytes;
+  /** Bytes of all slots. */
+  static readonly bytes = slotBytes * slotCount;
 
   readonly #gpu: Gpu;
   readonly #slots: Slot[];

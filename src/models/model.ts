@@ -33,8 +33,19 @@ export interface ModelOptions {
   readonly sharePrefix?: boolean;
 }
 
+/** Sizes that say which model of a family it is. */
+export interface ModelDimensions {
+  readonly layers: number;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+  readonly intermediate: number;
+}
+
 /** A configured model: everything that is known before weights are read. */
 export interface Model {
+  readonly dimensions: ModelDimensions;
   /** Longest sequence, special tokens included. */
   readonly maxTokens: number;
   /** Ids are below this. */

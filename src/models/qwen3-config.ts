@@ -110,6 +110,7 @@ export function qwen3FromConfig(json: JsonValue, { sharePrefix = true }: ModelOp
   const group = (sequences: readonly Int32Array[]) =>
     sharePrefix ? groupByPrefix(sequences) : sequences.map((own) => ({ prefix: new Int32Array(0), own: [own] }));
   return {
+    dimensions: c,
     maxTokens: c.positions,
     vocabularySize: c.vocabulary,
     widestRowBytes: 4 * Math.max(2 * c.intermediate, c.heads * c.headSize, 2 * c.kvHeads * c.headSize, c.hidden),

@@ -83,6 +83,7 @@ export function xlmRobertaFromConfig(json: JsonValue): Model {
   const c = decodeXlmRobertaConfig(json);
   const firstPosition = c.padding + 1;
   return {
+    dimensions: { ...c, kvHeads: c.heads, headSize: c.hidden / c.heads },
     maxTokens: c.positions - firstPosition,
     vocabularySize: c.vocabulary,
     widestRowBytes: 4 * Math.max(2 * c.hidden, c.intermediate),

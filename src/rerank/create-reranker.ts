@@ -18,8 +18,8 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
       await Promise.all([engine.close(), encoder.close()]);
     },
     async rerank(query: Content, documents: readonly Content[], options: RerankOptions = {}) {
-      const { signal, topN } = options;
-      const pairs = await encoder.encode(textOf(query), documents.map(textOf), signal);
+      const { signal, topN, instruct } = options;
+      const pairs = await encoder.encode(textOf(query), documents.map(textOf), { signal, instruct });
       const logits = await engine.score(pairs, signal);
       const scored = pairs.map(({ ids, truncatedTokens }, index): ScoredDocument => {
         const logit = logits[index]!;

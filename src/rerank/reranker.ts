@@ -19,7 +19,7 @@ export interface ScoredDocument {
 }
 
 export interface RerankOptions {
-  /** Task instruction for decoders; cross-encoders ignore it. */
+  /** Task instruction of a decoder's prompt; absent or empty: the prompt's default. Cross-encoders ignore it. */
   readonly instruct?: string;
   /** Keep the best n; default all. */
   readonly topN?: number;

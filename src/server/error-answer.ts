@@ -39,6 +39,8 @@ const unavailable: StatusRow = { status: 503, type: '503' };
 
 /** What each named failure becomes over HTTP. Codes that only start-up can raise are 500 should they ever surface later. */
 export const errorStatuses: Readonly<Record<ErrorCode, StatusRow>> = {
+  // SGLang too answers 400 when rendering fails: what was sent decides whether it does.
+  'template-invalid': badRequest,
   'input-too-long': badRequest,
   'input-invalid': badRequest,
   'media-unsupported': badRequest,

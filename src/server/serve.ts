@@ -1,8 +1,9 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WgrankError } from '../errors.ts';
-import type { Engine, EngineInfo, EngineOptions } from '../rerank/engine.ts';
+import type { Engine, EngineInfo, EngineOptions, ModelKind } from '../rerank/engine.ts';
 import type { Reranker } from '../rerank/reranker.ts';
+import type { EncoderOptions } from '../text/create-encoder-node.ts';
 import type { PairEncoder } from '../text/encoded-pair.ts';
 import { createApp, type AppOptions } from './app.ts';
 import type { EngineProcess, SpawnOptions } from './engine-process.ts';
@@ -17,10 +18,17 @@ export interface ServeOptions extends AppOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** What config.json says: decides how texts are put together. */
+  readonly kind: ModelKind;
+  readonly architecture: string;
   /** Longest pair in tokens. */
   readonly maxLength: number;
   /** False refuses pairs that are too long instead of cutting them. */
   readonly truncate: boolean;
+  /** File of a decoder's chat template; default: the checkpoint's own, else the built-in prompt. */
+  readonly chatTemplate?: string;
+  /** Special-token strings in requests are text. */
+  readonly escapeSpecialTokens?: boolean;
   readonly dtype?: EngineOptions['dtype'];
   readonly maxBatchTokens?: number;
   readonly tokenizerWorkers?: number;
@@ -35,13 +43,6 @@ export interface ServeParts {
   spawnEngine(options: EngineOptions, spawn: SpawnOptions): Promise<EngineProcess>;
   /** The reranker owns both: closing it closes them. */
   createReranker(parts: { engine: Engine; encoder: PairEncoder }): Reranker;
-}
-
-export interface EncoderOptions {
-  readonly modelDir: string;
-  readonly maxLength: number;
-  readonly truncate: boolean;
-  readonly workers?: number;
 }
 
 export interface RunningServer {
@@ -89,13 +90,10 @@ export async function serve(options: ServeOptions, parts: ServeParts): Promise<R
 
 /** Loads tokeniser and engine side by side; when one fails the other is given up. */
 async function loadReranker(options: ServeOptions, parts: ServeParts, loading: AbortController) {
-  const { modelDir, model, maxLength, truncate, dtype, maxBatchTokens, tokenizerWorkers } = options;
-  const encoding = parts.createEncoder({
-    modelDir,
-    maxLength,
-    truncate,
-    ...(tokenizerWorkers === undefined ? {} : { workers: tokenizerWorkers }),
-  });
+  const { modelDir, model, maxLength, dtype, maxBatchTokens } = options;
+  const { kind, architecture, truncate, chatTemplate, escapeSpecialTokens, tokenizerWorkers: workers } = options;
+  const ofEncoder = { kind, architecture, modelDir, truncate, chatTemplate, escapeSpecialTokens, workers };
+  const encoding = parts.createEncoder({ ...ofEncoder, maxLength });
   const spawning = parts.spawnEngine(
     {
       modelDir,
@@ -107,7 +105,13 @@ async function loadReranker(options: ServeOptions, parts: ServeParts, loading: A
     { signal: loading.signal },
   );
   try {
-    const [encoder, engine] = await Promise.all([encoding, spawning]);
+    let [encoder, engine] = await Promise.all([encoding, spawning]);
+    if (engine.info.maxTokens < maxLength) {
+      // The adapter binds less than the model reads: pairs are cut to what it does.
+      await encoder.close();
+      encoder = await parts.createEncoder({ ...ofEncoder, maxLength: engine.info.maxTokens });
+    }
+    if (encoder.prompt !== undefined) options.log?.(`prompt   ${encoder.prompt}`);
     return { engine, reranker: parts.createReranker({ engine, encoder }) };
   } catch (error) {
     loading.abort();

@@ -40,16 +40,31 @@ export class AddedTokenSplitter {
     this.#trie = patterns.length === 0 ? null : builder.finish();
   }
 
-  /** Calls back for each part in order; parts are never empty. Linear in the text for tokens of bounded length. */
-  split(text: string, onText: (part: string) => void, onToken: (id: number) => void): void {
+  /**
+   * Calls back for each part in order; parts are never empty. Linear in the text for tokens of bounded length.
+   * @param plain ascending ranges `start, end, …` that no token may touch
+   */
+  split(
+    text: string,
+    onText: (part: string) => void,
+    onToken: (id: number) => void,
+    plain: readonly number[] = [],
+  ): void {
     const trie = this.#trie;
     if (trie === null) {
       if (text !== '') onText(text);
       return;
     }
     let rest = 0;
+    let range = 0;
     for (let at = 0; at < text.length;) {
-      const match = longestMatch(trie, text, at);
+      while (range < plain.length && plain[range + 1]! <= at) range += 2;
+      const limit = plain[range] ?? text.length;
+      if (at >= limit) {
+        at = plain[range + 1]!;
+        continue;
+      }
+      const match = longestMatch(trie, text, at, limit);
       if (match === null) {
         at += 1;
         continue;
@@ -74,13 +89,18 @@ export class AddedTokenSplitter {
   }
 }
 
-function longestMatch(trie: PieceTrieTables, text: string, start: number): { index: number; end: number } | null {
+function longestMatch(
+  trie: PieceTrieTables,
+  text: string,
+  start: number,
+  limit: number,
+): { index: number; end: number } | null {
   let node = trie.root[text.charCodeAt(start)]!;
   let found: { index: number; end: number } | null = null;
   for (let end = start + 1; node !== 0; end += 1) {
     const mark = trie.nodes[node]!;
     if (mark > 1) found = { index: (mark >>> 1) - 1, end };
-    if (end === text.length) break;
+    if (end === limit) break;
     node = childOf(trie.slots, node, text.charCodeAt(end));
   }
   return found;

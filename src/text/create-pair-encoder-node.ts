@@ -8,10 +8,10 @@ export interface PairEncoderOptions {
   readonly modelDir: string;
   /** Most tokens of a pair, special tokens included. */
   readonly maxLength: number;
-  /** True: cut longer pairs by FlagEmbedding's rule. False: refuse them. */
+  /** True: cut longer pairs, cross-encoders' by FlagEmbedding's rule. False: refuse them. */
   readonly truncate: boolean;
   /** Worker threads; default one less than the cores, 1 to 4. */
-  readonly workers?: number;
+  readonly workers?: number | undefined;
 }
 
 /**
@@ -24,6 +24,12 @@ export async function createPairEncoder(options: PairEncoderOptions): Promise<Pa
   const pool = new TokenizerPool({ modelDir: options.modelDir, workers: options.workers });
   try {
     const { layout } = await pool.loaded();
+    if (layout.kind !== 'pair')
+      throw new WgrankError(
+        'tokenizer-invalid',
+        'tokenizer.json',
+        'model: a cross-encoder needs a Unigram model, not BPE',
+      );
     const specials = specialCount(layout);
     if (!Number.isInteger(maxLength) || maxLength <= specials)
       throw new WgrankError(
@@ -33,7 +39,7 @@ export async function createPairEncoder(options: PairEncoderOptions): Promise<Pa
       );
     const limits = pairLimits(maxLength, layout);
     return {
-      encode: async (query, documents, signal) => {
+      encode: async (query, documents, { signal } = {}) => {
         const [asked, ...found] = await pool.tokenize([query, ...documents], maxLength, signal);
         return found.map(({ ids, tokenCount }): EncodedPair => {
           const total = specials + asked!.tokenCount + tokenCount;

@@ -1,8 +1,11 @@
 import { AddedTokenSplitter } from './added-tokens.ts';
 import type { AddedToken } from './added-tokens.ts';
+import { BpeModel } from './bpe.ts';
+import type { BpeTables } from './bpe.ts';
 import { composeNormalizer } from './normalizer.ts';
 import type { NormalizerStep, NormalizeText } from './normalizer.ts';
 import { pieceId } from './piece-trie.ts';
+import type { PieceTrieTables } from './piece-trie.ts';
 import { splitWords } from './pre-tokenizer.ts';
 import type { PreTokenizerStep } from './pre-tokenizer.ts';
 import { Model, Normalizer, PreTokenizer, Tokenizer } from './tokenizers-js.ts';
@@ -10,9 +13,14 @@ import type { TokenizerSeams } from './tokenizers-js.ts';
 import { UnigramModel } from './unigram.ts';
 import type { UnigramTables } from './unigram.ts';
 
+/** A vocabulary in shared memory. */
+export type ModelTables =
+  | { readonly kind: 'unigram'; readonly tables: UnigramTables }
+  | { readonly kind: 'bpe'; readonly tables: BpeTables };
+
 /** Everything that turns text into ids, in a form that worker threads share: tables in shared memory, plain settings. */
 export interface TokenizerParts {
-  readonly unigram: UnigramTables;
+  readonly model: ModelTables;
   readonly normalizer: readonly NormalizerStep[];
   readonly preTokenizer: readonly PreTokenizerStep[];
   readonly addedTokens: readonly AddedToken[];
@@ -46,31 +54,31 @@ class ExactPreTokenizer extends PreTokenizer {
 
 /** The framework asks for ids by token; the trie answers without a second copy of the vocabulary. */
 class PieceIds extends Map<string, number> {
-  readonly #tables: UnigramTables;
+  readonly #trie: PieceTrieTables;
 
-  constructor(tables: UnigramTables) {
+  constructor(trie: PieceTrieTables) {
     super();
-    this.#tables = tables;
+    this.#trie = trie;
   }
 
   override get(token: string): number | undefined {
-    const id = pieceId(this.#tables.trie, token);
+    const id = pieceId(this.#trie, token);
     return id < 0 ? undefined : id;
   }
 }
 
-class ExactUnigram extends Model {
-  readonly unigram: UnigramModel;
+class ExactModel extends Model {
+  readonly words: UnigramModel | BpeModel;
 
-  constructor(tables: UnigramTables) {
-    super({ type: 'Unigram' });
-    this.unigram = new UnigramModel(tables);
-    this.tokens_to_ids = new PieceIds(tables);
-    this.unk_token_id = tables.unknownId;
+  constructor(model: ModelTables) {
+    super({ type: model.kind });
+    this.words = model.kind === 'bpe' ? new BpeModel(model.tables) : new UnigramModel(model.tables);
+    this.tokens_to_ids = new PieceIds(model.tables.trie);
+    if (model.kind === 'unigram') this.unk_token_id = model.tables.unknownId;
   }
 
   override encode(words: string[]): string[] {
-    return words.flatMap((word) => this.unigram.pieces(word));
+    return words.flatMap((word) => this.words.pieces(word));
   }
 }
 
@@ -92,15 +100,15 @@ const placeholder = {
 export class ExactTokenizer {
   /** The framework's tokenizer with the exact steps: `seams.encode` gives the same ids for texts without added tokens. */
   readonly seams: TokenizerSeams;
-  readonly #unigram: UnigramModel;
+  readonly #words: UnigramModel | BpeModel;
   readonly #raw: AddedTokenSplitter;
   readonly #normalized: AddedTokenSplitter;
 
   /** @throws WgrankError `tokenizer-invalid` when two added tokens cannot be told apart */
   constructor(parts: TokenizerParts) {
-    const model = new ExactUnigram(parts.unigram);
+    const model = new ExactModel(parts.model);
     const normalizer = new ExactNormalizer(parts.normalizer);
-    this.#unigram = model.unigram;
+    this.#words = model.words;
     this.seams = new Tokenizer(placeholder, {});
     this.seams.normalizer = normalizer;
     this.seams.pre_tokenizer = new ExactPreTokenizer(parts.preTokenizer);
@@ -119,19 +127,21 @@ export class ExactTokenizer {
 
   /**
    * Ids of a text without special tokens around it; special tokens that the text spells are recognised, as HF does.
-   * A lone surrogate counts as U+FFFD, which is what encoding it as UTF-8 gives. Linear in the text.
+   * A lone surrogate counts as U+FFFD, which is what encoding it as UTF-8 gives. Linear in the text, n·log n in a BPE word.
+   * @param plain ranges of the text in which nothing is a special token, as `start, end, start, end, …`
    */
-  encode(text: string): number[] {
+  encode(text: string, plain: readonly number[] = []): number[] {
     const ids: number[] = [];
     const { normalizer, pre_tokenizer: preTokenizer } = this.seams;
     const pushId = (id: number): void => void ids.push(id);
     const encodeNormalized = (part: string): void => {
-      for (const word of preTokenizer!(part)) this.#unigram.appendIds(word, ids);
+      for (const word of preTokenizer!(part)) this.#words.appendIds(word, ids);
     };
     this.#raw.split(
       text.replace(/\p{Surrogate}/gu, '\ufffd'),
       (part) => this.#normalized.split(normalizer!(part), encodeNormalized, pushId),
       pushId,
+      plain,
     );
     return ids;
   }

@@ -80,6 +80,27 @@ export class JsonCursor {
     }
   }
 
+  /** Moves behind any value; of what lies inside only brackets and strings are looked at. */
+  skip(): void {
+    this.peek();
+    this.#skip();
+  }
+
+  /** Takes a whole number of at most 15 digits. */
+  wholeNumber(): number {
+    this.peek();
+    const start = this.at;
+    let value = 0;
+    while (this.bytes[this.at]! >= 0x30 && this.bytes[this.at]! <= 0x39) {
+      value = value * 10 + this.bytes[this.at]! - 0x30;
+      this.at += 1;
+    }
+    const digits = this.at - start;
+    if (digits === 0 || digits > 15 || (digits > 1 && this.bytes[start] === 0x30))
+      throw this.fault('expected a whole number');
+    return value;
+  }
+
   /** Moves behind the value that begins here; what lies inside is checked by `JSON.parse`. */
   #skip(): void {
     const { bytes } = this;

@@ -1,11 +1,13 @@
 import { CharsmapMatcher, utf8Length } from './charsmap.ts';
 import type { Charsmap } from './charsmap.ts';
 import { clusterEnd } from './grapheme.ts';
+import { toNfc } from './nfc.ts';
 import { isWhiteSpace } from './white-space.ts';
 
 /** One step of a normaliser; a sequence applies its steps in order. */
 export type NormalizerStep =
   | { readonly kind: 'precompiled'; readonly charsmap: Charsmap }
+  | { readonly kind: 'nfc' }
   | { readonly kind: 'strip'; readonly left: boolean; readonly right: boolean }
   | { readonly kind: 'replace'; readonly literal: string; readonly content: string }
   /** Replaces each run of two or more U+0020. */
@@ -26,6 +28,8 @@ function compileStep(step: NormalizerStep): NormalizeText {
       const matcher = new CharsmapMatcher(step.charsmap);
       return (text) => applyCharsmap(text, matcher);
     }
+    case 'nfc':
+      return toNfc;
     case 'strip':
       return (text) => strip(text, step.left, step.right);
     // Functions as replacements, because `$` in a replacement string has a meaning.

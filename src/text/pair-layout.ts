@@ -11,6 +11,12 @@ export interface PairLayout {
   readonly after: readonly number[];
 }
 
+/** Special tokens around a single text; Qwen has none. */
+export interface SingleLayout {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
+
 /** How a pair is cut. */
 export interface PairLimits {
   /** Most tokens of a pair, special tokens included. */
@@ -86,17 +92,62 @@ export function decodePairLayout(value: unknown, configs: readonly JsonObject[],
   );
 }
 
+/**
+ * Reads the special tokens around a single text from `post_processor`; `ByteLevel` adds none.
+ * @throws WgrankError `tokenizer-invalid`
+ */
+export function decodeSingleLayout(value: unknown): SingleLayout {
+  if (value === null || value === undefined) return { before: [], after: [] };
+  const processor = asObject(value, 'post_processor');
+  switch (processor['type']) {
+    case 'ByteLevel':
+      return { before: [], after: [] };
+    case 'Sequence': {
+      const layouts = asArray(processor['processors'], 'post_processor.processors').map((step) => {
+        // The Rust library applies several templates one inside the other; published files have one.
+        if (asObject(step, 'post_processor.processors')['type'] === 'Sequence')
+          throw invalidTokenizer('post_processor', 'a Sequence inside a Sequence is not supported');
+        return decodeSingleLayout(step);
+      });
+      const adding = layouts.filter(({ before, after }) => before.length + after.length > 0);
+      if (adding.length > 1) throw invalidTokenizer('post_processor', 'more than one template is not supported');
+      return adding[0] ?? { before: [], after: [] };
+    }
+    case 'TemplateProcessing': {
+      const { sequences, parts } = readTemplate(processor, 'single');
+      const [before, after] = parts;
+      if (sequences !== 'A' || before === undefined || after === undefined)
+        throw invalidTokenizer('post_processor.single', `it holds the sequences ${show(sequences)} (expected A)`);
+      return { before, after };
+    }
+    default:
+      throw invalidTokenizer(
+        'post_processor',
+        `type ${show(processor['type'])} is not supported (supported: ByteLevel, Sequence, TemplateProcessing)`,
+      );
+  }
+}
+
 function robertaId(processor: JsonObject, key: string): number {
   const where = `post_processor.${key}`;
   return asId(asArray(processor[key], where)[1], where);
 }
 
 function decodeTemplate(processor: JsonObject): PairLayout {
-  const where = 'post_processor.pair';
+  const { sequences, parts } = readTemplate(processor, 'pair');
+  const [before, between, after] = parts;
+  if (sequences !== 'AB' || before === undefined || between === undefined || after === undefined)
+    throw invalidTokenizer('post_processor.pair', `it holds the sequences ${show(sequences)} (expected A, then B)`);
+  return { before, between, after };
+}
+
+/** @returns the names of the sequences joined, and the special tokens before, between and after them */
+function readTemplate(processor: JsonObject, key: 'single' | 'pair'): { sequences: string; parts: number[][] } {
+  const where = `post_processor.${key}`;
   const specials = asObject(processor['special_tokens'], 'post_processor.special_tokens');
   const parts: number[][] = [[]];
   let sequences = '';
-  for (const piece of asArray(processor['pair'], where)) {
+  for (const piece of asArray(processor[key], where)) {
     const { Sequence: sequence, SpecialToken: special } = asObject(piece, where);
     if (sequence !== undefined) {
       sequences += asText(asObject(sequence, where)['id'], where);
@@ -109,10 +160,7 @@ function decodeTemplate(processor: JsonObject): PairLayout {
       .at(-1)!
       .push(...asArray(asObject(known, `${where} ${name}`)['ids'], `${where} ${name}`).map((id) => asId(id, where)));
   }
-  const [before, between, after] = parts;
-  if (sequences !== 'AB' || before === undefined || between === undefined || after === undefined)
-    throw invalidTokenizer(where, `it holds the sequences ${show(sequences)} (expected A, then B)`);
-  return { before, between, after };
+  return { sequences, parts };
 }
 
 function tokenName(configs: readonly JsonObject[], keys: readonly string[]): string {

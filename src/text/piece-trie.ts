@@ -68,6 +68,16 @@ export class PieceTrieBuilder {
     if (node !== 0) this.#nodes[node] = ((id + 1) << 1) | (this.#nodes[node]! & 1);
   }
 
+  /** True when the piece has been added. */
+  has(piece: Uint16Array, length: number): boolean {
+    let node = 0;
+    for (let i = 0; i < length; i += 1) {
+      node = node === 0 ? this.#root[piece[i]!]! : childOf(this.#slots, node, piece[i]!);
+      if (node === 0) return false;
+    }
+    return this.#nodes[node]! > 1;
+  }
+
   #append(parent: number, unit: number): number {
     const child = this.#count;
     if (child >= maxNodes)

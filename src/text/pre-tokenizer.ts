@@ -1,8 +1,14 @@
+import { toByteLevel } from './byte-level.ts';
+import { splitQwen } from './qwen-pattern.ts';
 import { isWhiteSpace } from './white-space.ts';
 
 /** One step that cuts a normalised text into words; a sequence cuts each word of the step before. */
 export type PreTokenizerStep =
   | { readonly kind: 'whitespaceSplit' }
+  /** Qwen's regular expression. */
+  | { readonly kind: 'qwenSplit' }
+  /** Each UTF-8 byte becomes a character. */
+  | { readonly kind: 'byteLevel' }
   /** U+0020 becomes the mark, a word gets a mark in front (`prepend`), and is cut before each mark (`split`). */
   | { readonly kind: 'metaspace'; readonly mark: string; readonly prepend: boolean; readonly split: boolean };
 
@@ -12,8 +18,19 @@ export function splitWords(text: string, steps: readonly PreTokenizerStep[]): st
   for (const step of steps) {
     const cut: string[] = [];
     for (const word of words) {
-      if (step.kind === 'whitespaceSplit') splitAtWhiteSpace(word, cut);
-      else applyMetaspace(word, step, cut);
+      switch (step.kind) {
+        case 'whitespaceSplit':
+          splitAtWhiteSpace(word, cut);
+          break;
+        case 'qwenSplit':
+          splitQwen(word, cut);
+          break;
+        case 'byteLevel':
+          cut.push(toByteLevel(word));
+          break;
+        case 'metaspace':
+          applyMetaspace(word, step, cut);
+      }
     }
     words = cut;
   }

@@ -1,5 +1,5 @@
 import type { WgrankError } from '../errors.ts';
-import type { TextTokens } from './tokenizer-protocol.ts';
+import type { TextTokens, TokenizerInput } from './tokenizer-protocol.ts';
 
 /** A task ends when it has this many texts or UTF-16 units (about 20 ms), so that a big request does not block small ones. */
 const taskTexts = 64;
@@ -10,7 +10,7 @@ export interface TokenTask {
   readonly job: TokenJob;
   /** Index of the first text in the job. */
   readonly first: number;
-  readonly texts: readonly string[];
+  readonly texts: readonly TokenizerInput[];
   /** How often a thread has begun it. */
   attempts: number;
 }
@@ -26,7 +26,7 @@ export class TokenJob {
 
   /** @param keep most ids to keep per text */
   constructor(
-    texts: readonly string[],
+    texts: readonly TokenizerInput[],
     keep: number,
     resolve: (tokens: TextTokens[]) => void,
     reject: (error: WgrankError) => void,
@@ -39,7 +39,7 @@ export class TokenJob {
     for (let first = 0; first < texts.length;) {
       let end = first;
       for (let units = 0; end < texts.length && end - first < taskTexts && units < taskUnits; end += 1)
-        units += texts[end]!.length;
+        units += unitsOf(texts[end]!);
       this.waiting.push({ job: this, first, texts: texts.slice(first, end), attempts: 0 });
       first = end;
     }
@@ -55,6 +55,10 @@ export class TokenJob {
     this.#resolve(this.#results);
     return true;
   }
+}
+
+function unitsOf(input: TokenizerInput): number {
+  return typeof input === 'string' ? input.length : input.text.length;
 }
 
 /** Open jobs. Tasks are handed out one per job in turn, so that every job moves on. */

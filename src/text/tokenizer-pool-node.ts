@@ -5,7 +5,7 @@ import { TokenJob, TokenJobs } from './token-jobs.ts';
 import type { TokenTask } from './token-jobs.ts';
 import type { TokenizerFile } from './tokenizer-json.ts';
 import { unpackTokens } from './tokenizer-protocol.ts';
-import type { TextTokens, WorkerStart } from './tokenizer-protocol.ts';
+import type { TextTokens, TokenizerInput, WorkerStart } from './tokenizer-protocol.ts';
 import { TokenizerThread } from './tokenizer-thread-node.ts';
 
 export interface TokenizerPoolOptions {
@@ -61,7 +61,7 @@ export class TokenizerPool {
    * @param keep most ids to return per text; the count is that of the whole text
    * @throws WgrankError `cancelled` on abort; `engine-stopped` when the pool is closed or threads die over a text
    */
-  tokenize(texts: readonly string[], keep: number, signal?: AbortSignal): Promise<TextTokens[]> {
+  tokenize(texts: readonly TokenizerInput[], keep: number, signal?: AbortSignal): Promise<TextTokens[]> {
     return new Promise((resolve, reject) => {
       if (this.#stopped !== null || signal?.aborted || texts.length === 0) {
         if (this.#stopped !== null) reject(this.#stopped);

@@ -1,12 +1,16 @@
 import type { ErrorCode } from '../errors.ts';
+import type { MarkedText } from './marked-text.ts';
 import type { TokenizerFile } from './tokenizer-json.ts';
 
 /** What a worker thread starts with: a folder to read, or what another worker has read, in shared memory. */
 export type WorkerStart = { readonly modelDir: string } | { readonly file: TokenizerFile };
 
+/** A text to tokenise, with ranges in which nothing is a special token or without. */
+export type TokenizerInput = string | MarkedText;
+
 /** Texts to tokenise. */
 export interface WorkerTask {
-  readonly texts: readonly string[];
+  readonly texts: readonly TokenizerInput[];
   /** Most ids to send back per text. */
   readonly keep: number;
 }

@@ -4,8 +4,9 @@ import { asArray, asBoolean, asId, asObject, asText, invalidTokenizer, show } fr
 import type { JsonObject } from './json-fields.ts';
 import type { NormalizerStep } from './normalizer.ts';
 import { pieceId } from './piece-trie.ts';
+import type { PieceTrieTables } from './piece-trie.ts';
 import type { PreTokenizerStep } from './pre-tokenizer.ts';
-import type { UnigramTables } from './unigram.ts';
+import { qwenPattern } from './qwen-pattern.ts';
 import { maxPieceUnits } from './unigram-vocabulary.ts';
 
 /** The only pattern of `Replace` that wgrank knows; any other one could backtrack. */
@@ -41,6 +42,8 @@ function normalizerSteps(value: unknown, where: string): NormalizerStep[] {
           charsmap: decodeCharsmap(asText(step['precompiled_charsmap'], `${where}.precompiled_charsmap`)),
         },
       ];
+    case 'NFC':
+      return [{ kind: 'nfc' }];
     case 'Strip':
       return [
         {
@@ -54,7 +57,7 @@ function normalizerSteps(value: unknown, where: string): NormalizerStep[] {
     default:
       throw invalidTokenizer(
         where,
-        `type ${show(step['type'])} is not supported (supported: Precompiled, Replace, Sequence, Strip)`,
+        `type ${show(step['type'])} is not supported (supported: NFC, Precompiled, Replace, Sequence, Strip)`,
       );
   }
 }
@@ -100,10 +103,14 @@ function preTokenizerSteps(value: unknown, where: string): PreTokenizerStep[] {
       return [{ kind: 'whitespaceSplit' }];
     case 'Metaspace':
       return [decodeMetaspace(step, where)];
+    case 'Split':
+      return [decodeSplit(step, where)];
+    case 'ByteLevel':
+      return [decodeByteLevel(step, where)];
     default:
       throw invalidTokenizer(
         where,
-        `type ${show(step['type'])} is not supported (supported: Metaspace, Sequence, WhitespaceSplit)`,
+        `type ${show(step['type'])} is not supported (supported: ByteLevel, Metaspace, Sequence, Split, WhitespaceSplit)`,
       );
   }
 }
@@ -126,14 +133,42 @@ function decodeMetaspace(step: JsonObject, where: string): PreTokenizerStep {
   };
 }
 
+/** Patterns are known by their text; any other one could backtrack. */
+function decodeSplit(step: JsonObject, where: string): PreTokenizerStep {
+  const pattern = asObject(step['pattern'], `${where}.pattern`);
+  if (Object.keys(pattern).length !== 1 || pattern['Regex'] !== qwenPattern)
+    throw invalidTokenizer(
+      `${where}.pattern`,
+      `${show(pattern)} is not supported (supported: the Regex of Qwen2 and 3)`,
+    );
+  const { behavior, invert } = step;
+  if (behavior !== 'Isolated' || asBoolean(invert ?? false, `${where}.invert`))
+    throw invalidTokenizer(where, `behavior ${show(behavior)}, invert ${show(invert)} (supported: "Isolated", false)`);
+  return { kind: 'qwenSplit' };
+}
+
+function decodeByteLevel(step: JsonObject, where: string): PreTokenizerStep {
+  // Both are true when they are missing, as in the Rust library.
+  for (const key of ['add_prefix_space', 'use_regex'])
+    if (asBoolean(step[key] ?? true, `${where}.${key}`))
+      throw invalidTokenizer(where, `"ByteLevel" with ${key} true is not supported (expected false)`);
+  return { kind: 'byteLevel' };
+}
+
+/** What a model knows about its pieces, whatever its kind. */
+export interface Vocabulary {
+  readonly trie: PieceTrieTables;
+  readonly pieceCount: number;
+}
+
 /**
  * Decodes `added_tokens`. The Rust library takes ids from the vocabulary, and numbers new tokens after it; a file that says
  * otherwise is refused.
  * @throws WgrankError `tokenizer-invalid`
  */
-export function decodeAddedTokens(value: unknown, unigram: UnigramTables): AddedToken[] {
+export function decodeAddedTokens(value: unknown, vocabulary: Vocabulary): AddedToken[] {
   const tokens: AddedToken[] = [];
-  let nextId = unigram.scores.length;
+  let nextId = vocabulary.pieceCount;
   for (const [index, entry] of asArray(value ?? [], 'added_tokens').entries()) {
     const where = `added_tokens[${index}]`;
     const token = asObject(entry, where);
@@ -148,7 +183,7 @@ export function decodeAddedTokens(value: unknown, unigram: UnigramTables): Added
     if (asBoolean(token['single_word'], `${where}.single_word`))
       throw invalidTokenizer(`${where}.single_word`, 'true is not supported');
     asBoolean(token['special'], `${where}.special`);
-    let expected = pieceId(unigram.trie, content);
+    let expected = pieceId(vocabulary.trie, content);
     if (expected < 0) {
       expected = nextId;
       nextId += 1;

@@ -19,7 +19,9 @@ try {
   const tokenizer = new ExactTokenizer(file.parts);
   port.on('message', ({ texts, keep }: WorkerTask) => {
     const { ids, tokenCounts } = packTokens(
-      texts.map((text) => tokenizer.encode(text)),
+      texts.map((input) =>
+        typeof input === 'string' ? tokenizer.encode(input) : tokenizer.encode(input.text, input.plain),
+      ),
       keep,
     );
     report({ kind: 'done', ids, tokenCounts }, [ids.buffer, tokenCounts.buffer]);

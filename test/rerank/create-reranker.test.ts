@@ -9,6 +9,7 @@ interface Call {
   readonly query: string;
   readonly documents: readonly string[];
   readonly signal: AbortSignal | undefined;
+  readonly instruct: string | undefined;
 }
 
 /** A reranker over parts that keep what they were given. A document's logit is the number it starts with. */
@@ -17,8 +18,8 @@ function setUp(info: Partial<EngineInfo> = {}) {
   let logits: number[] = [];
   const reranker = createReranker({
     encoder: {
-      encode: async (query, documents, signal) => {
-        seen.encoded.push({ query, documents, signal });
+      encode: async (query, documents, { signal, instruct } = {}) => {
+        seen.encoded.push({ query, documents, signal, instruct });
         logits = documents.map((document) => Number.parseFloat(document));
         return documents.map((text) => ({ ids: new Int32Array(text.length), truncatedTokens: text.length % 3 }));
       },
@@ -98,7 +99,9 @@ describe('contents', () => {
   it('of several text parts are joined by one space', async () => {
     const { reranker, seen } = setUp();
     await reranker.rerank([text('what'), text('is it ')], ['1 plain', [text('2'), text(''), text(' b')], [text('3')]]);
-    expect(seen.encoded).toEqual([{ query: 'what is it ', documents: ['1 plain', '2   b', '3'], signal: undefined }]);
+    expect(seen.encoded).toEqual([
+      { query: 'what is it ', documents: ['1 plain', '2   b', '3'], signal: undefined, instruct: undefined },
+    ]);
   });
 
   it.each([
@@ -115,6 +118,12 @@ describe('contents', () => {
 });
 
 describe('the parts', () => {
+  it('the encoder gets the instruction', async () => {
+    const { reranker, seen } = setUp();
+    await reranker.rerank('q', ['1'], { instruct: 'find answers' });
+    expect(seen.encoded[0]!.instruct).toBe('find answers');
+  });
+
   it('both get the signal, and their failure is the caller’s', async () => {
     const { reranker, seen } = setUp();
     const controller = new AbortController();

@@ -24,6 +24,8 @@ const defaults: ServeFlags = {
   servedModelName: undefined,
   maxLength: undefined,
   truncate: true,
+  chatTemplate: undefined,
+  escapeSpecialTokens: false,
   maxBatchTokens: undefined,
   maxBodyBytes: 16 * 1024 * 1024,
   maxDocuments: 1000,
@@ -48,6 +50,8 @@ describe('accepted', () => {
     ['serve --max-length 512', { maxLength: 512 }],
     ['serve --context-length 512', { maxLength: 512 }],
     ['serve --no-truncate', { truncate: false }],
+    ['serve --chat-template a/b.jinja', { chatTemplate: 'a/b.jinja' }],
+    ['serve --escape-special-tokens', { escapeSpecialTokens: true }],
     ['serve --max-batch-tokens 4096', { maxBatchTokens: 4096 }],
     ['serve --max-body-bytes=1048576', { maxBodyBytes: 1048576 }],
     ['serve --max-documents 5', { maxDocuments: 5 }],
@@ -106,7 +110,6 @@ describe('accepted', () => {
     '--tensor-parallel-size 1',
     '--tp-size 1',
     '--nnodes 1',
-    '--chat-template x.jinja',
     '--allow-auto-truncate',
   ])('%s has no effect and is reported', async (flag) => {
     expect(await call(`serve ${flag}`)).toEqual({ code: 0, out: '', err: '', flags: { ...defaults, ignored: [flag] } });
@@ -126,6 +129,7 @@ describe('refused with exit code 2 and a reason, before anything starts', () => 
     ['serve --port', "error: option '--port <number>' argument missing"],
     ['serve --host=', "error: option '--host <address>' argument '' is invalid. It must not be empty."],
     ['serve --model-path=', 'It must not be empty.'],
+    ['serve --chat-template=', 'It must not be empty.'],
     ['serve --dtype fp8', 'It must be one of auto, half, float16, f16, bfloat16, bf16, float, float32, f32.'],
     ['serve --dtype constructor', 'It must be one of auto,'],
     ['serve --max-length 0', 'It must be a whole number from 8 to 1048576.'],

@@ -4,7 +4,7 @@ import { createReranker } from '../../src/rerank/create-reranker.ts';
 import { spawnEngine } from '../../src/server/engine-process.ts';
 import type { RerankAnswerItem } from '../../src/server/rerank-route.ts';
 import { serve, type RunningServer } from '../../src/server/serve.ts';
-import { createPairEncoder } from '../../src/text/create-pair-encoder-node.ts';
+import { createEncoder } from '../../src/text/create-encoder-node.ts';
 import { postRerank } from './fake-reranker.ts';
 
 /** The whole path, nothing faked: HTTP, tokenizer threads, the engine's process, kernels, and back. */
@@ -27,10 +27,12 @@ beforeAll(async () => {
       model: 'tiny-bge-reranker',
       host: '127.0.0.1',
       port: 0,
+      kind: 'cross-encoder',
+      architecture: 'XLMRobertaForSequenceClassification',
       maxLength: 512,
       truncate: true,
     },
-    { createEncoder: createPairEncoder, spawnEngine, createReranker },
+    { createEncoder, spawnEngine, createReranker },
   );
   await server.ready;
 });

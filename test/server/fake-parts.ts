@@ -35,7 +35,7 @@ export function createFakeParts(): FakeParts {
     createReranker: ({ engine, encoder }) => ({
       info: engine.info,
       async rerank(_query, documents, options = {}) {
-        const pairs = await encoder.encode('', documents.map(String), options.signal);
+        const pairs = await encoder.encode('', documents.map(String), options);
         const logits = await engine.score(pairs, options.signal);
         return Array.from(logits, (logit, index) => ({
           index,

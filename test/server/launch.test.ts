@@ -16,6 +16,8 @@ const flags: ServeFlags = {
   servedModelName: undefined,
   maxLength: undefined,
   truncate: true,
+  chatTemplate: undefined,
+  escapeSpecialTokens: false,
   maxBatchTokens: undefined,
   maxBodyBytes: 100,
   maxDocuments: 10,
@@ -82,6 +84,12 @@ describe('the report', () => {
       'no effect here: --tp 1, --disable-radix-cache',
       'warning: no authentication: whoever reaches http://0.0.0.0:1 can use this server',
     ]);
+    const prompted = { ...flags, chatTemplate: 'x.jinja', escapeSpecialTokens: true };
+    expect(reportStart({ ...facts, flags: prompted }).slice(1)).toEqual([
+      'no effect here: --chat-template x.jinja, --escape-special-tokens',
+    ]);
+    const decoder = { ...description, kind: 'text-decoder' } as const;
+    expect(reportStart({ ...facts, flags: prompted, description: decoder }).slice(1)).toEqual([]);
     const ready = reportReady({ ...facts, flags: loud }, fakeInfo, 0).join('\n');
     expect(ready).toContain('(longer ones are refused)');
     expect(ready).toContain('warning: this engine is fake');

@@ -16,6 +16,8 @@ async function start(options: Partial<ServeOptions> = {}, other: Partial<ServePa
     {
       modelDir: 'fake',
       model: 'fake',
+      kind: 'cross-encoder',
+      architecture: 'FakeForSequenceClassification',
       host: '127.0.0.1',
       port: 0,
       maxLength: 512,

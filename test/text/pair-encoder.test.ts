@@ -127,12 +127,12 @@ describe('calls that end early', () => {
   test('an abort rejects at once and leaves other calls alone', async () => {
     const { encode } = await start({ workers: 1 });
     const controller = new AbortController();
-    const aborted = encode(query, Array<string>(5000).fill(documents[39]!), controller.signal);
+    const aborted = encode(query, Array<string>(5000).fill(documents[39]!), { signal: controller.signal });
     const kept = encode(query, documents);
     controller.abort();
     await expect(aborted).rejects.toMatchObject({ code: 'cancelled' });
     expect((await kept).length).toBe(documents.length);
-    await expect(encode(query, ['a'], AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(encode(query, ['a'], { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'cancelled' });
   });
 
   test('after close every call is refused', async () => {
