@@ -1,15 +1,19 @@
 /**
- * Writes a checkpoint of random weights in the exact layout of a published XLM-RoBERTa reranker, at full size and in seconds.
+ * Writes a checkpoint of random weights in the exact layout of a published reranker, at full size and in seconds.
  *
  *   npx tsx scripts/make-random-checkpoint.ts --shape bge-reranker-v2-m3 --dtype f32 --out DIR
  *     [--layers N] [--vocab N] [--shards N] [--prefix roberta.|none] [--labels N] [--seed N]
+ *   npx tsx scripts/make-random-checkpoint.ts --shape qwen3-reranker-0.6b --out DIR
+ *     [--dtype bf16] [--layers N] [--vocab N] [--shards N] [--seed N]
  */
 import { type FileHandle, mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { convertF32ToBf16, convertF32ToF16 } from '../src/checkpoint/half.ts';
+import { findQwen3Tokenizer, writeQwen3Tokenizer } from './copy-qwen3-tokenizer.ts';
 import { writePaddedTokenizer } from './pad-unigram.ts';
+import { makeQwen3Config, planQwen3Tensors, type Qwen3Sizes, qwen3Shapes } from './qwen3-layout.ts';
 import { type Sizes, type TensorPlan, countValues, makeConfig, planTensors, shapes } from './xlm-roberta-layout.ts';
 
 const tokenizerFolder = fileURLToPath(new URL('../weights/tiny-bge-reranker', import.meta.url));
@@ -17,16 +21,29 @@ const tokenizerFolder = fileURLToPath(new URL('../weights/tiny-bge-reranker', im
 const dtypes = { f32: ['F32', 4, 'float32'], f16: ['F16', 2, 'float16'], bf16: ['BF16', 2, 'bfloat16'] } as const;
 
 export interface RandomCheckpoint {
-  readonly shape: keyof typeof shapes;
+  readonly shape: keyof typeof shapes | Qwen3Shape;
   readonly dtype: keyof typeof dtypes;
   readonly out: string;
   readonly layers?: number;
   readonly vocab?: number;
+  /** Default: as published for Qwen3, else one file. */
   readonly shards?: number;
-  /** Prefix of the encoder's tensor names: `roberta.` as published, or none. */
+  /** XLM-RoBERTa only. Prefix of the encoder's tensor names: `roberta.` as published, or none. */
   readonly prefix?: string;
+  /** XLM-RoBERTa only. */
   readonly labels?: number;
   readonly seed?: number;
+}
+
+type Qwen3Shape = keyof typeof qwen3Shapes;
+
+/** What is written beside the README. */
+interface Layout {
+  readonly tensors: readonly TensorPlan[];
+  readonly config: object;
+  readonly shards: number;
+  readonly note?: string | undefined;
+  writeTokenizer(): Promise<void>;
 }
 
 const chunkValues = 1 << 20;
@@ -128,12 +145,47 @@ function fiveDigits(n: number): string {
   return String(n).padStart(5, '0');
 }
 
-/** @returns bytes of weights written */
-export async function writeRandomCheckpoint(options: RandomCheckpoint): Promise<number> {
-  const { layers, vocab, shards = 1, prefix = 'roberta.', labels = 1, seed = 1, dtype, out } = options;
-  const { base, ...published } = shapes[options.shape];
-  const sizes: Sizes = { ...published, layers: layers ?? published.layers, vocab: vocab ?? published.vocab, labels };
-  const tensors = planTensors(sizes, prefix);
+const isQwen3 = (shape: RandomCheckpoint['shape']): shape is Qwen3Shape => Object.hasOwn(qwen3Shapes, shape);
+
+async function layOutQwen3(shape: Qwen3Shape, options: RandomCheckpoint): Promise<Layout> {
+  if (options.prefix !== undefined || options.labels !== undefined)
+    throw new Error(`--prefix and --labels are for XLM-RoBERTa's shapes, not ${shape}`);
+  const { shards, ...published } = qwen3Shapes[shape];
+  const { layers = published.layers, vocab = published.vocab } = options;
+  const sizes: Qwen3Sizes = { ...published, layers, vocab };
+  const tokenizer = await findQwen3Tokenizer(vocab);
+  return {
+    tensors: planQwen3Tensors(sizes),
+    config: makeQwen3Config(sizes, tokenizer.tokens, dtypes[options.dtype][2]),
+    shards: options.shards ?? shards,
+    note: tokenizer.note,
+    writeTokenizer: () => writeQwen3Tokenizer(tokenizer, options.out),
+  };
+}
+
+function layOutXlmRoberta(shape: keyof typeof shapes, options: RandomCheckpoint): Layout {
+  const { prefix = 'roberta.', labels = 1, seed = 1, shards = 1 } = options;
+  const { base, ...published } = shapes[shape];
+  const { layers = published.layers, vocab = published.vocab } = options;
+  const sizes: Sizes = { ...published, layers, vocab, labels };
+  return {
+    tensors: planTensors(sizes, prefix),
+    config: makeConfig(sizes, base, dtypes[options.dtype][2]),
+    shards,
+    async writeTokenizer() {
+      if (await stat(tokenizerFolder).catch(() => undefined))
+        await writePaddedTokenizer(tokenizerFolder, options.out, sizes.vocab, seed, sizes.positions - 2);
+    },
+  };
+}
+
+/** @returns bytes of weights written, and what a user of the checkpoint should know */
+export async function writeRandomCheckpoint(
+  options: RandomCheckpoint,
+): Promise<{ bytes: number; note: string | undefined }> {
+  const { shape, seed = 1, dtype, out } = options;
+  const layout = isQwen3(shape) ? await layOutQwen3(shape, options) : layOutXlmRoberta(shape, options);
+  const { tensors, config, shards, note } = layout;
   await mkdir(out, { recursive: true });
   const weights = new Weights(seed);
   const weightMap: Record<string, string> = {};
@@ -147,12 +199,11 @@ export async function writeRandomCheckpoint(options: RandomCheckpoint): Promise<
   const write = (name: string, value: object) => writeFile(join(out, name), `${JSON.stringify(value, null, 2)}\n`);
   if (shards > 1)
     await write('model.safetensors.index.json', { metadata: { total_size: bytes }, weight_map: weightMap });
-  await write('config.json', makeConfig(sizes, base, dtypes[dtype][2]));
-  await writeFile(join(out, 'README.md'), `Random weights in the shape of ${options.shape}; scores mean nothing.\n`);
-  if (await stat(tokenizerFolder).catch(() => undefined)) {
-    await writePaddedTokenizer(tokenizerFolder, out, sizes.vocab, seed, sizes.positions - 2);
-  }
-  return bytes;
+  await write('config.json', config);
+  const about = `Random weights in the shape of ${shape}; scores mean nothing.`;
+  await writeFile(join(out, 'README.md'), `${[about, note].filter(Boolean).join('\n')}\n`);
+  await layout.writeTokenizer();
+  return { bytes, note };
 }
 
 function choose<T extends string>(name: string, value: string | undefined, choices: Readonly<Record<T, unknown>>): T {
@@ -182,9 +233,10 @@ function readArguments(): RandomCheckpoint {
     return { [name]: Number(value) };
   };
   if (values.out === undefined) throw new Error('--out is missing (the folder to write)');
+  const shape = choose('shape', values.shape, { ...shapes, ...qwen3Shapes });
   return {
-    shape: choose('shape', values.shape, shapes),
-    dtype: choose('dtype', values.dtype, dtypes),
+    shape,
+    dtype: choose('dtype', values.dtype ?? (isQwen3(shape) ? 'bf16' : undefined), dtypes),
     out: values.out,
     ...(values.prefix !== undefined && {
       prefix: choose('prefix', values.prefix, { 'roberta.': 1, none: 1 }).replace('none', ''),
@@ -199,7 +251,8 @@ function readArguments(): RandomCheckpoint {
 
 async function main(): Promise<void> {
   const started = performance.now();
-  const bytes = await writeRandomCheckpoint(readArguments());
+  const { bytes, note } = await writeRandomCheckpoint(readArguments());
+  if (note !== undefined) console.log(note);
   console.log(`${(bytes / 1e9).toFixed(3)} GB of weights in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 

@@ -2,9 +2,9 @@
 
     python scripts/train-tiny-bpe.py
 
-trains `tokenizers` on scripts/tiny-unigram-corpus.txt and on the prompt itself, and writes tokenizer.json (NFC, Qwen2's pattern,
-ByteLevel, the 26 added tokens of Qwen3 behind the vocabulary, in the published form) and tokenizer_config.json. Byte for byte
-the same on every run. Made with tokenizers 0.23.2.
+trains `tokenizers` on scripts/tiny-unigram-corpus.txt and on the prompt itself, and writes tokenizer.json (NFC,
+Qwen2's pattern, ByteLevel, the 26 added tokens of Qwen3 behind the vocabulary, in the published form) and
+tokenizer_config.json. Byte for byte the same on every run. Made with tokenizers 0.23.2.
 """
 
 import json
@@ -87,8 +87,7 @@ def published_form(trained: Tokenizer) -> dict:
 def config_of(form: dict) -> dict:
     """tokenizer_config.json without a chat template: the published one's is for conversations."""
     decoder = {
-        str(token["id"]): {key: token[key] for key in ("content", "lstrip", "normalized", "rstrip", "single_word", "special")}
-        for token in form["added_tokens"]
+        str(token["id"]): {key: token[key] for key in sorted(token) if key != "id"} for token in form["added_tokens"]
     }
     return {
         "add_bos_token": False,
@@ -122,7 +121,8 @@ def main() -> None:
     for word in ("yes", "no"):
         assert len(loaded.encode(word).ids) == 1, loaded.encode(word).tokens
     prompt = "".join(PROMPT[6:])
-    print(f"tokenizer.json {size} bytes, {VOCABULARY} ids, yes {loaded.token_to_id('yes')}, no {loaded.token_to_id('no')}")
+    yes, no = (loaded.token_to_id(word) for word in ("yes", "no"))
+    print(f"tokenizer.json {size} bytes, {VOCABULARY} ids, yes {yes}, no {no}")
     print(f"{len(loaded.encode(prompt).ids)} tokens of prompt: {loaded.encode(prompt).tokens}")
     for text in ("What is a panda?", "大熊猫生活在中国。", "🐼 e\u0301 12", "<think>\n\n</think>\n\n"):
         print(text.encode("unicode_escape").decode(), loaded.encode(text).tokens)

@@ -4,7 +4,11 @@ import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { convertF32ToBf16, convertF32ToF16 } from '../../src/checkpoint/half.ts';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint-node.ts';
+import { decodeQwen3Config } from '../../src/models/qwen3-config.ts';
+import { readConfig } from '../../src/rerank/describe-model-node.ts';
 import { padUnigram } from '../../scripts/pad-unigram.ts';
+import { planQwen3Tensors, qwen3Shapes } from '../../scripts/qwen3-layout.ts';
+import { countValues } from '../../scripts/xlm-roberta-layout.ts';
 import { type RandomCheckpoint, writeRandomCheckpoint } from '../../scripts/make-random-checkpoint.ts';
 import { useTemporaryModel } from './temporary-model.ts';
 
@@ -116,6 +120,71 @@ describe('random checkpoints', () => {
     expect(tokenizer.added_tokens.map(({ id, content }) => [pieces[id], content]).every(([a, b]) => a === b)).toBe(
       true,
     );
+  });
+});
+
+const readJson = async (name: string) => JSON.parse(await readFile(join(place.dir, name), 'utf8')) as object;
+const shapesOf = (checkpoint: Checkpoint) =>
+  new Map([...checkpoint.tensors].map(([name, { shape }]) => [name, shape] as const));
+
+describe('random Qwen3 checkpoints', () => {
+  it.each([
+    ['qwen3-reranker-0.6b', 595_776_512, 28 * 11 + 2],
+    ['qwen3-reranker-4b', 4_021_784_576, 36 * 11 + 2],
+    ['qwen3-reranker-8b', 8_188_548_096, 36 * 11 + 3],
+  ] as const)('%s has the published number of parameters', (shape, parameters, count) => {
+    const tensors = planQwen3Tensors(qwen3Shapes[shape]);
+    expect(tensors.reduce((sum, tensor) => sum + countValues(tensor), 0)).toBe(parameters);
+    expect(tensors).toHaveLength(count);
+    expect(tensors.some(({ name }) => name === 'lm_head.weight')).toBe(shape === 'qwen3-reranker-8b');
+  });
+
+  it('have the tensors and config of the embedded one, which transformers reads', async () => {
+    const embedded = await openCheckpoint(new URL('../../weights/tiny-qwen3-reranker', import.meta.url).pathname);
+    const checkpoint = await write({ shape: 'tiny-qwen3', dtype: 'bf16' });
+    expect(shapesOf(checkpoint)).toEqual(shapesOf(embedded));
+    expect([...checkpoint.tensors.values()].every(({ dtype }) => dtype === 'BF16')).toBe(true);
+    await Promise.all([checkpoint.close(), embedded.close()]);
+    for (const name of ['config.json', '1_LogitScore/config.json', 'tokenizer.json', 'tokenizer_config.json']) {
+      const published = await readFile(new URL(`../../weights/tiny-qwen3-reranker/${name}`, import.meta.url), 'utf8');
+      expect(await readJson(name), name).toEqual(JSON.parse(published));
+    }
+    expect(await readFile(join(place.dir, 'README.md'), 'utf8')).toMatch(
+      /scores mean nothing\.\nThe tokenizer is the tiny/,
+    );
+  });
+
+  it('take layers, vocabulary and shards from the options; attention is wider than the residual stream', async () => {
+    const options = { shape: 'tiny-qwen3', dtype: 'bf16', layers: 1, vocab: 3000, shards: 4 } as const;
+    const checkpoint = await write(options);
+    expect(checkpoint.tensors.get('model.embed_tokens.weight')?.shape).toEqual([3000, 64]);
+    expect(checkpoint.tensors.get('model.layers.0.self_attn.q_proj.weight')?.shape).toEqual([128, 64]);
+    expect(checkpoint.tensors.size).toBe(11 + 2);
+    await checkpoint.close();
+    expect((await readdir(place.dir)).filter((name) => name.endsWith('.safetensors'))).toHaveLength(4);
+    expect(decodeQwen3Config(await readConfig(place.dir))).toMatchObject({
+      layers: 1,
+      vocabulary: 3000,
+      headSize: 32,
+      kvHeads: 2,
+      tied: true,
+      ropeTheta: 1e6,
+    });
+  });
+
+  it('norms are around 1, matrices around 0', async () => {
+    for (const [name, bytes] of await readAll(await write({ shape: 'tiny-qwen3', layers: 1 }))) {
+      const values = new Float32Array(bytes.buffer);
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      expect(Math.abs(mean - Number(name.includes('norm'))), name).toBeLessThan(0.1 / Math.sqrt(values.length));
+    }
+  });
+
+  it('refuse what is not theirs', async () => {
+    const options = { shape: 'tiny-qwen3', dtype: 'bf16', out: place.dir } as const;
+    const refused = (more: object) => expect(writeRandomCheckpoint({ ...options, ...more })).rejects;
+    await refused({ labels: 2 }).toThrow("for XLM-RoBERTa's shapes, not tiny-qwen3");
+    await refused({ vocab: 1999 }).toThrow('has 2000 ids, more than 1999');
   });
 });
 

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { TokenMeter } from '../../src/nn/token-meter.ts';
 import { answer, BatchQueue, settle, type Job, type Ticket } from '../../src/rerank/batch-queue.ts';
 
 interface WatchedJob extends Job {
@@ -9,14 +10,16 @@ interface WatchedJob extends Job {
 }
 
 /** A job with pairs of the given numbers of tokens. */
-function jobOf(...lengths: number[]): WatchedJob {
+const jobOf = (...lengths: number[]) => jobOfIds(lengths.map((length) => new Int32Array(length)));
+
+function jobOfIds(ids: readonly Int32Array[]): WatchedJob {
   const end = (outcome: Float32Array | Error) => {
     job.outcome = outcome;
     job.settlings++;
   };
   const job: WatchedJob = {
-    pairs: lengths.map((length) => ({ ids: new Int32Array(length), truncatedTokens: 0 })),
-    logits: new Float32Array(lengths.length),
+    pairs: ids.map((ids) => ({ ids, truncatedTokens: 0 })),
+    logits: new Float32Array(ids.length),
     taken: 0,
     answered: 0,
     settled: false,
@@ -35,10 +38,10 @@ function queueOf(...jobs: Job[]): BatchQueue {
 }
 
 /** All batches, as `job.pair` names. */
-function drain(queue: BatchQueue, jobs: readonly Job[], tokens: number, pairs = 1000): string[][] {
+function drain(queue: BatchQueue, jobs: readonly Job[], tokens: number, pairs = 1000, shares = false): string[][] {
   const batches: string[][] = [];
   for (;;) {
-    const batch = queue.take(tokens, pairs);
+    const batch = queue.take(tokens, pairs, new TokenMeter(shares));
     if (batch.length === 0) return batches;
     batches.push(batch.map(({ job, index }) => `${jobs.indexOf(job)}.${index}`));
   }
@@ -105,6 +108,42 @@ describe('BatchQueue.take', () => {
         });
       }),
     );
+  });
+});
+
+describe('BatchQueue.take with a meter that shares', () => {
+  /** A prompt of eight tokens, five for instruction and three for the query, and the document's own. */
+  const prompt = (query: number, ...document: number[]) =>
+    Int32Array.of(1, 2, 3, 4, 5, query, query, query, ...document);
+
+  it('lets in more pairs, because what they begin with counts once', () => {
+    const pairs = [10, 11, 12, 13, 14, 15].map((document) => prompt(7, document, 0));
+    const jobs = [jobOfIds(pairs)];
+    // 8 + 4 · 2 tokens; without sharing one pair of 10.
+    expect(drain(queueOf(...jobs), jobs, 16, 1000, true)).toEqual([
+      ['0.0', '0.1', '0.2', '0.3'],
+      ['0.4', '0.5'],
+    ]);
+    const again = [jobOfIds(pairs)];
+    expect(drain(queueOf(...again), again, 16)).toEqual(pairs.map((_, i) => [`0.${i}`]));
+  });
+
+  it('counts what two callers’ queries share as well, and stays within the budget', () => {
+    const jobs = [jobOfIds([prompt(7, 10), prompt(7, 11)]), jobOfIds([prompt(8, 10), prompt(8, 11)])];
+    // 8 + 2 of the first, then a prompt of its own for the second: 8 + 2 more.
+    expect(drain(queueOf(...jobs), jobs, 20, 1000, true)).toEqual([['0.0', '0.1', '1.0', '1.1']]);
+    const again = [jobOfIds([prompt(7, 10), prompt(7, 11)]), jobOfIds([prompt(8, 10), prompt(8, 11)])];
+    expect(drain(queueOf(...again), again, 18, 1000, true)).toEqual([
+      ['0.0', '0.1'],
+      ['1.0', '1.1'],
+    ]);
+  });
+
+  it('still takes no more pairs than asked, and a pair beyond the budget alone', () => {
+    const jobs = [jobOfIds([10, 11, 12].map((document) => prompt(7, document)))];
+    expect(drain(queueOf(...jobs), jobs, 100, 2, true)).toEqual([['0.0', '0.1'], ['0.2']]);
+    const again = [jobOfIds([10, 11].map((document) => prompt(7, document)))];
+    expect(drain(queueOf(...again), again, 5, 100, true)).toEqual([['0.0'], ['0.1']]);
   });
 });
 

@@ -8,6 +8,7 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 process.exit(
   await run(process.argv.slice(2), {
     launch: (flags) => launch(flags, createFakeParts(), { log: write, print }),
+    inspect: async () => 0,
     writeOut: print,
     writeErr: write,
   }),

@@ -9,6 +9,7 @@ async function call(args: string, launch = async (_flags: ServeFlags): Promise<n
   let err = '';
   const code = await run(args === '' ? [] : args.split(' '), {
     launch: (flags) => (seen.push(flags), launch(flags)),
+    inspect: () => Promise.reject(new Error('not this command')),
     writeOut: (text) => (out += text),
     writeErr: (text) => (err += text),
   });
