@@ -10,7 +10,8 @@ import { numbers, rowOf, runIfMain, type BenchCase, type Workload } from './harn
 const intermediate = 3072;
 
 export function* swigluBench({ tokens }: Workload): Generator<BenchCase[]> {
-  const x = numbers(1, tokens * 2 * intermediate, 4);
+  const gate = numbers(1, tokens * intermediate, 4);
+  const up = numbers(2, tokens * intermediate, 4);
   yield [
     {
       op: 'swiglu',
@@ -18,11 +19,11 @@ export function* swigluBench({ tokens }: Workload): Generator<BenchCase[]> {
       shape: `${tokens}x${intermediate}`,
       bytes: 12 * tokens * intermediate,
       operands: (op) => {
-        const operand = op.weight('x', 'f32', [tokens, 2 * intermediate], x);
-        return () => swiglu(op.graph, operand);
+        const [a, b] = [gate, up].map((values, i) => op.weight(`x${i}`, 'f32', [tokens, intermediate], values));
+        return () => swiglu(op.graph, a!, b!);
       },
       rows: tokens,
-      reference: (row) => reference(rowOf(x, row, 2 * intermediate), intermediate),
+      reference: (row) => reference(rowOf(gate, row, intermediate), rowOf(up, row, intermediate)),
       bound: 16 * 2 ** -20, // the kernel's (8 + 2 |gate|) 2^-23 of outputs up to 16
     },
   ];

@@ -18,7 +18,8 @@ interface LayerWeights {
   readonly keyRotary: Rotary; //          [P, D], norm [D]
   readonly output: Linear; //             [C, H·D]
   readonly postAttentionNorm: RmsNorm; // [C]
-  readonly gateUp: Linear; //             [2F, C]
+  readonly gate: Linear; //               [F, C]
+  readonly up: Linear; //                 [F, C]
   readonly down: Linear; //               [C, F]
 }
 
@@ -52,7 +53,8 @@ export function decoderBlock(
   const q = net.rope(net.linear(chosen(n), w.query), asking.positions, w.queryRotary, c.heads); //     [R, H·D]
   const a = net.attention(q, kv, asking.tiles, c.heads, c.kvHeads); //                             [R, H·D]
   const h = net.linearAdd(a, w.output, chosen(x)); //                                              [R, C]
-  const f = net.swiglu(net.linear(net.rmsNorm(h, w.postAttentionNorm), w.gateUp)); //              [R, F]
+  const m = net.rmsNorm(h, w.postAttentionNorm); //                                                [R, C]
+  const f = net.swiglu(net.linear(m, w.gate), net.linear(m, w.up)); //                             [R, F]
   return net.linearAdd(f, w.down, h); //                                                           [R, C]
 }
 
@@ -96,7 +98,8 @@ export function qwen3Weights(root: Weights, c: Qwen3Config, context: RecordConte
       keyRotary: { table, norm: headNorm('k_norm') },
       output: attention.stackedWeights(['o_proj'], c.hidden, c.heads * c.headSize),
       postAttentionNorm: norm(p, 'post_attention_layernorm', c.hidden),
-      gateUp: p.stackedWeights(['mlp.gate_proj', 'mlp.up_proj'], c.intermediate, c.hidden),
+      gate: p.stackedWeights(['mlp.gate_proj'], c.intermediate, c.hidden),
+      up: p.stackedWeights(['mlp.up_proj'], c.intermediate, c.hidden),
       down: p.stackedWeights(['mlp.down_proj'], c.hidden, c.intermediate),
     };
   });

@@ -87,9 +87,9 @@ export class Net {
     return this.#product(x, weight, bias ? { kind: 'bias-residual', bias, residual } : { kind: 'residual', residual });
   }
 
-  /** silu(gate) · up, the halves of each row. [R, 2F] → [R, F] */
-  swiglu(gateUp: Tensor): Tensor {
-    return swiglu(this.graph, gateUp);
+  /** silu(gate) · up. [R, F], [R, F] → [R, F] */
+  swiglu(gate: Tensor, up: Tensor): Tensor {
+    return swiglu(this.graph, gate, up);
   }
 
   /** Rows to a root mean square of one, scaled. [R, C] → [R, C] */

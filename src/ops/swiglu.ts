@@ -1,17 +1,18 @@
-import { WgrankError } from '../errors.ts';
 import { foldGroups, type Graph } from '../graph/graph.ts';
-import { fixed, match } from '../tensor/match.ts';
+import { match } from '../tensor/match.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
+import { multipleOfFour } from './multiple-of-four.ts';
 
 /**
- * silu(gate) * up, the two halves of each row (shaders/swiglu.wgsl).
- * @param x f32 [R, 2F], a row's gate before its up
+ * silu(gate) * up (shaders/swiglu.wgsl).
+ * @param gate f32 [R, F]
+ * @param up   f32 [R, F]
  * @returns f32 [R, F]
  */
-export function swiglu(graph: Graph, x: Tensor): Tensor {
-  const { R, G } = match<'R' | 'G'>('swiglu', { x: [x, 'R', 'G'] });
-  const columns = halfOf(fixed('swiglu', 'G', G));
-  const out = graph.intermediate(`swiglu(${x.name})`, 'f32', [R, columns]);
+export function swiglu(graph: Graph, gate: Tensor, up: Tensor): Tensor {
+  const { R, F } = match<'R' | 'F'>('swiglu', { gate: [gate, 'R', 'F'], up: [up, 'R', 'F'] });
+  const columns = multipleOfFour('swiglu', 'F', F);
+  const out = graph.intermediate(`swiglu(${gate.name}, ${up.name})`, 'f32', [R, columns]);
   graph.launch({
     op: 'swiglu',
     shader: { file: 'swiglu.wgsl' },
@@ -19,18 +20,9 @@ export function swiglu(graph: Graph, x: Tensor): Tensor {
       ['u', (sizes) => sizeOf(R, sizes)],
       ['u', columns / 4],
     ],
-    bindings: [x, out],
+    bindings: [gate, up, out],
     writes: [out],
     groups: (sizes) => foldGroups(Math.ceil((sizeOf(R, sizes) * columns) / 4 / 64)),
   });
   return out;
-}
-
-function halfOf(columns: number): number {
-  if (columns % 8 === 0) return columns / 2;
-  throw new WgrankError(
-    'shape-mismatch',
-    'swiglu',
-    `rows of x are ${columns} (gate and up, read four elements at a time: expected a multiple of 8)`,
-  );
 }
