@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import process from 'node:process';
+import { inspect } from './cli/inspect.ts';
 import { launch } from './cli/launch.ts';
 import { run } from './cli/run.ts';
 import { resolveModel } from './hub/resolve-model-node.ts';
 import { describeModel } from './rerank/describe-model-node.ts';
+import { inspectModel } from './rerank/inspect-model-node.ts';
 import { createReranker } from './rerank/create-reranker.ts';
 import { spawnEngine } from './server/engine-process.ts';
 import { createEncoder } from './text/create-encoder-node.ts';
@@ -18,6 +20,7 @@ const parts = { resolveModel, describeModel, createEncoder, spawnEngine, createR
 process.exit(
   await run(process.argv.slice(2), {
     launch: (flags) => launch(flags, parts, { print: (line) => print(`${line}\n`), log: (line) => log(`${line}\n`) }),
+    inspect: (flags) => inspect(flags, { resolveModel, inspectModel }, print),
     writeOut: print,
     writeErr: log,
   }),

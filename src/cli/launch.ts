@@ -1,5 +1,5 @@
 import { WgrankError } from '../errors.ts';
-import type { EngineInfo, ModelKind } from '../rerank/engine.ts';
+import { defaultMaxLength, type EngineInfo, type ModelKind } from '../rerank/engine.ts';
 import { serve, type RunningServer, type ServeOptions, type ServeParts } from '../server/serve.ts';
 import { rankExample } from './example.ts';
 import { reportReady, reportStart, type LaunchFacts } from './report.ts';
@@ -85,9 +85,6 @@ export function checkLaunch(flags: ServeFlags, { kind, maxTokens }: ModelDescrip
 
 const refusal = (sentence: string) => new WgrankError('launch-refused', '', sentence);
 
-/** Tokens of a decoder's prompt where the operator names no number: the official code's. */
-const defaultPromptTokens = 8192;
-
 function toServeOptions(
   flags: ServeFlags,
   modelDir: string,
@@ -101,7 +98,7 @@ function toServeOptions(
     model: flags.modelPath,
     kind,
     architecture,
-    maxLength: flags.maxLength ?? (kind === 'cross-encoder' ? maxTokens : Math.min(maxTokens, defaultPromptTokens)),
+    maxLength: flags.maxLength ?? defaultMaxLength(kind, maxTokens),
     host,
     port,
     dtype,

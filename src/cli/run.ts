@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { WgrankError } from '../errors.ts';
+import { declareInspectFlags, readInspectFlags, type InspectFlags } from './inspect.ts';
 import { declareServeFlags, readServeFlags, type ServeFlags } from './serve-flags.ts';
 
 /** Where the command line speaks, and what it starts; tests put their own in. */
 export interface CommandContext {
   /** Resolves when the server has stopped, with the exit code. */
   launch(flags: ServeFlags): Promise<number>;
+  /** Resolves with the exit code. */
+  inspect(flags: InspectFlags): Promise<number>;
   writeOut(text: string): void;
   writeErr(text: string): void;
 }
@@ -47,6 +50,13 @@ function buildProgram(context: CommandContext, finish: (exitCode: number) => voi
     if (model !== undefined) takePositionalModel(serve, model);
     finish(await context.launch(readFlags(serve)));
   });
+  const inspect = program
+    .command('inspect')
+    .description(
+      'Say what a model is and needs, and whether it fits (else exit code 1). Loads no weights, needs no GPU.',
+    );
+  declareInspectFlags(inspect, serve);
+  inspect.action(async (model: string) => finish(await context.inspect(readInspectFlags(inspect, model))));
   return program;
 }
 

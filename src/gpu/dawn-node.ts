@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { WgrankError } from '../errors.ts';
 import { Gpu, type GpuTraits } from './gpu.ts';
+import { politeDawn } from './polling-node.ts';
 import { installSwiftShader } from './swiftshader-node.ts';
 
 /**
@@ -88,7 +89,7 @@ async function openDevice(adapter: GPUAdapter, warnings: string[]): Promise<Open
     subgroupSize: fixedSubgroupSize(device.features, info),
     timestamps: device.features.has('timestamp-query'),
   };
-  return { gpu: new Gpu(device, traits), warnings };
+  return { gpu: new Gpu(device, traits, politeDawn()), warnings };
 }
 
 function fixedSubgroupSize(features: GPUSupportedFeatures, info: GPUAdapterInfo): number {

@@ -13,6 +13,9 @@ export interface GpuTraits {
   readonly timestamps: boolean;
 }
 
+/** Makes a call into Dawn, and may look after how its promises are polled for. */
+export type CallDawn = <T>(work: () => T) => T;
+
 /** What the choice of kernel variants depends on. */
 export type KernelTraits = Pick<GpuTraits, 'software' | 'subgroupSize'>;
 
@@ -23,14 +26,17 @@ export type KernelTraits = Pick<GpuTraits, 'software' | 'subgroupSize'>;
 export class Gpu {
   readonly device: GPUDevice;
   readonly traits: GpuTraits;
+  readonly call: CallDawn;
   readonly failed: Promise<never>;
   #failure: WgrankError | undefined;
   #bytes = 0;
   #buffers = new Set<GPUBuffer>();
 
-  constructor(device: GPUDevice, traits: GpuTraits) {
+  /** @param call makes every call that Dawn answers with a promise */
+  constructor(device: GPUDevice, traits: GpuTraits, call: CallDawn = (work) => work()) {
     this.device = device;
     this.traits = traits;
+    this.call = call;
     this.failed = new Promise<never>((_, reject) => {
       const fail = (failure: WgrankError) => reject((this.#failure ??= failure));
       void device.lost.then(({ reason, message }) =>
@@ -50,6 +56,11 @@ export class Gpu {
   /** Bytes of all live buffers made by `createBuffer`. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Asks Dawn for something that takes time, and waits for it. @throws WgrankError `device-lost`, `gpu-error` */
+  ask<T>(work: () => Promise<T>): Promise<T> {
+    return this.settled(this.call(work));
   }
 
   /** Waits for GPU work. @throws WgrankError `device-lost`, `gpu-error` as soon as the device has failed */
@@ -94,7 +105,7 @@ export class Gpu {
     try {
       result = await work();
     } finally {
-      scopes = filters.map(() => this.device.popErrorScope());
+      scopes = filters.map(() => this.call(() => this.device.popErrorScope()));
       for (const scope of scopes) scope.catch(() => undefined);
     }
     const error = (await this.settled(Promise.all(scopes))).find((scope) => scope !== null);
@@ -104,7 +115,7 @@ export class Gpu {
 
   /** Waits until everything submitted so far has run. */
   async idle(): Promise<void> {
-    await this.settled(this.device.queue.onSubmittedWorkDone());
+    await this.ask(() => this.device.queue.onSubmittedWorkDone());
   }
 
   /** Ends the device and with it every buffer. What waits rejects with `device-lost`, which it would not if buffers went first. */

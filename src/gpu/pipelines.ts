@@ -36,9 +36,10 @@ export class PipelineCache {
       // The compiler's text is in the module's own error; the pipeline's only says that the module is invalid.
       device.pushErrorScope('validation');
       const module = device.createShaderModule({ label: spec.file, code });
-      invalid = device.popErrorScope().catch(() => null);
+      invalid = this.#gpu.call(() => device.popErrorScope()).catch(() => null);
       const compute = { module, entryPoint: 'main', constants: { ...constants } };
-      return await this.#gpu.settled(device.createComputePipelineAsync({ label: spec.file, layout: 'auto', compute }));
+      const descriptor = { label: spec.file, layout: 'auto', compute } as const;
+      return await this.#gpu.ask(() => device.createComputePipelineAsync(descriptor));
     } catch (cause) {
       if (cause instanceof WgrankError) throw cause;
       const reason = (await invalid) ?? cause;

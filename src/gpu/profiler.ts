@@ -38,7 +38,7 @@ export class Profiler {
     encoder.resolveQuerySet(this.#queries, 0, 2 * this.#count, resolved, 0);
     encoder.copyBufferToBuffer(resolved, 0, mapped, 0, bytes);
     this.#gpu.device.queue.submit([encoder.finish()]);
-    await this.#gpu.settled(mapped.mapAsync(GPUMapMode.READ));
+    await this.#gpu.ask(() => mapped.mapAsync(GPUMapMode.READ));
     const times = new BigUint64Array(mapped.getMappedRange().slice(0));
     this.#gpu.destroyBuffer(mapped);
     this.#gpu.destroyBuffer(resolved);

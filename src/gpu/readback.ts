@@ -29,7 +29,7 @@ export class ReadbackRing {
     const slot = this.#free.pop() ?? this.#gpu.createBuffer(`readback ${this.#made++}`, this.#bytes, usage);
     encoder.copyBufferToBuffer(source, offset, slot, 0, bytes);
     device.queue.submit([encoder.finish()]);
-    await this.#gpu.settled(slot.mapAsync(GPUMapMode.READ, 0, bytes));
+    await this.#gpu.ask(() => slot.mapAsync(GPUMapMode.READ, 0, bytes));
     const result = slot.getMappedRange(0, bytes).slice(0);
     slot.unmap();
     this.#free.push(slot);

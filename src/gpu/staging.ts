@@ -40,7 +40,7 @@ export class StagingRing {
     const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
     this.#slots = Array.from({ length: slotCount }, (_, i) => {
       const buffer = gpu.createBuffer(`staging ${i}`, slotBytes, usage);
-      const writable = gpu.settled(buffer.mapAsync(GPUMapMode.WRITE));
+      const writable = gpu.ask(() => buffer.mapAsync(GPUMapMode.WRITE));
       writable.catch(() => undefined); // seen by the next write
       return { buffer, writable };
     });
@@ -91,7 +91,7 @@ export class StagingRing {
       encoder.copyBufferToBuffer(slot.buffer, from, target, offset, bytes);
     }
     this.#gpu.device.queue.submit([encoder.finish()]);
-    slot.writable = this.#gpu.settled(slot.buffer.mapAsync(GPUMapMode.WRITE));
+    slot.writable = this.#gpu.ask(() => slot.buffer.mapAsync(GPUMapMode.WRITE));
     slot.writable.catch(() => undefined); // seen by the next write
     this.#at = (this.#at + 1) % slotCount;
     this.#view = undefined;

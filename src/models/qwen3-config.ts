@@ -31,14 +31,7 @@ export interface Qwen3Config {
 const sizes = { min: 1, max: 2 ** 24 };
 
 /** Keys that say how generation and training went, and those that have no effect with what is checked below. */
-const neutralKeys = [
-  'architectures',
-  'model_type',
-  'max_window_layers',
-  'pad_token_id',
-  'num_labels',
-  'classifier_from_token',
-];
+const neutralKeys = ['architectures', 'model_type', 'max_window_layers', 'pad_token_id', 'classifier_from_token'];
 
 /** Strict, as every configuration here. @throws WgrankError `config-invalid` */
 export function decodeQwen3Config(json: JsonValue): Qwen3Config {
@@ -65,7 +58,9 @@ export function decodeQwen3Config(json: JsonValue): Qwen3Config {
   if (heads % kvHeads !== 0) throw config.fail('num_key_value_heads', `a divisor of the ${heads} heads`);
   const headSize = config.optionalInteger('head_dim', sizes) ?? hidden / heads;
   if (headSize % 8 !== 0 || headSize > 256) throw config.fail('head_dim', 'a multiple of 8 up to 256');
-  const labels = config.optionalEntries('id2label')?.size;
+  // Hugging Face's rule: `id2label` counts, `num_labels` when it is absent, two labels when both are.
+  const named = config.optionalEntries('id2label')?.size;
+  const labels = config.optionalInteger('num_labels', { min: 1, max: 10_000 });
   const decoded: Qwen3Config = {
     hidden,
     heads,
@@ -80,7 +75,7 @@ export function decodeQwen3Config(json: JsonValue): Qwen3Config {
     attentionBias: isQwen2,
     headNorms: !isQwen2,
     tied: config.optionalBoolean('tie_word_embeddings') ?? false,
-    labels: classifies ? (labels ?? 2) : undefined,
+    labels: classifies ? (named ?? labels ?? 2) : undefined,
   };
   config.finish();
   return decoded;
@@ -95,7 +90,10 @@ function readRopeTheta(config: ConfigReader): number {
   const scaling = config.optionalObject('rope_scaling');
   scaling?.mustBe('rope_type', 'default', 'scaled positions are not implemented');
   scaling?.mustBe('type', 'default', 'scaled positions are not implemented');
-  return nested ?? config.optionalNumber('rope_theta', range) ?? 10_000;
+  const flat = config.optionalNumber('rope_theta', range);
+  if (nested !== undefined && flat !== undefined && nested !== flat)
+    throw config.fail('rope_theta', `rope_parameters says ${nested}, and they mean the same`);
+  return nested ?? flat ?? 10_000;
 }
 
 function multipleOfFour(config: ConfigReader, key: string): number {
@@ -113,7 +111,7 @@ export function qwen3FromConfig(json: JsonValue, { sharePrefix = true }: ModelOp
     dimensions: c,
     maxTokens: c.positions,
     vocabularySize: c.vocabulary,
-    widestRowBytes: 4 * Math.max(2 * c.intermediate, c.heads * c.headSize, 2 * c.kvHeads * c.headSize, c.hidden),
+    widestRowBytes: 4 * Math.max(c.intermediate, c.heads * c.headSize, 2 * c.kvHeads * c.headSize, c.hidden),
     activation: 'sigmoid',
     scoredByTokens: c.labels === undefined,
     warnings:

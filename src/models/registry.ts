@@ -28,9 +28,8 @@ const supported = Object.entries(families).flatMap(([name, { fromConfig }]) => (
 /** @throws WgrankError `model-unsupported` with what is supported; `config-invalid` */
 export function findFamily(config: JsonValue): Family & { readonly architecture: string } {
   const [architecture] = new ConfigReader(config, 'config.json').strings('architectures');
-  const family = architecture === undefined ? undefined : families[architecture];
-  if (!family || architecture === undefined) throw unsupported(architecture ?? 'none');
-  return { ...family, architecture };
+  if (architecture === undefined || !Object.hasOwn(families, architecture)) throw unsupported(architecture ?? 'none');
+  return { ...families[architecture]!, architecture };
 }
 
 /** The error for an architecture that cannot be run. */

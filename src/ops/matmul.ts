@@ -61,7 +61,8 @@ export function matmul(
     file: tile.file,
     link: [`unpack-${weight.dtype}.wgsl`, ...epilogueFiles(epilogue)],
   };
-  const out = graph.intermediate(`matmul(${x.name}, ${weight.name})`, 'f32', [R, n]);
+  // Not the input's name: with both halves of a gated layer, names would double with every layer.
+  const out = graph.intermediate(`matmul(${weight.name})`, 'f32', [R, n]);
   graph.launch({
     op: 'matmul',
     shader,

@@ -6,6 +6,14 @@ export type { ModelKind };
 /** Names of `--dtype`: what weights are stored as on the GPU. `auto` keeps what the checkpoint holds. Arithmetic is always f32. */
 export type WeightDtype = 'auto' | 'f32' | 'f16' | 'bf16';
 
+/** Tokens of a decoder's prompt where the operator names no number: the official code's. */
+const defaultPromptTokens = 8192;
+
+/** The longest pair that is served where the operator names no number. @param maxTokens what the model can read */
+export function defaultMaxLength(kind: ModelKind, maxTokens: number): number {
+  return kind === 'cross-encoder' ? maxTokens : Math.min(maxTokens, defaultPromptTokens);
+}
+
 export interface EngineInfo {
   /** Folder or id as the operator gave it. */
   readonly model: string;
@@ -54,7 +62,7 @@ export interface EngineOptions {
   /** Name to report; defaults to the folder. */
   readonly model?: string;
   readonly dtype?: WeightDtype;
-  /** Longest pair; default: the model's own maximum. */
+  /** Longest pair; default: the model's own maximum, for decoders at most 8192. */
   readonly maxLength?: number;
   /** False computes what the pairs of a batch begin with in common again for each of them; for comparisons. Default true. */
   readonly sharePrefix?: boolean;

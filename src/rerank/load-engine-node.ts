@@ -6,7 +6,7 @@ import { openGpu } from '../gpu/dawn-node.ts';
 import { PipelineCache } from '../gpu/pipelines.ts';
 import { readShaderFile } from '../gpu/shader-files-node.ts';
 import { Plan } from '../graph/plan.ts';
-import type { Engine, EngineOptions } from './engine.ts';
+import { defaultMaxLength, type Engine, type EngineOptions } from './engine.ts';
 import { GpuEngine } from './gpu-engine.ts';
 import { planModel } from './plan-model.ts';
 import { adapterFacts, readModel } from './read-model-node.ts';
@@ -24,7 +24,9 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   try {
     const stored = storedDtype(checkpoint);
     const { tensors } = checkpoint;
-    const planned = planModel({ ...read, tensors, stored, adapter: adapterFacts(gpu), options });
+    const maxLength = options.maxLength ?? defaultMaxLength(kind, model.maxTokens);
+    const request = { ...read, tensors, stored, adapter: adapterFacts(gpu), options: { ...options, maxLength } };
+    const planned = planModel(request);
     const { storage, limits, uploads } = planned;
     if (planned.misfits.length > 0) {
       throw new WgrankError('out-of-memory', 'load', `${options.modelDir} does not fit: ${planned.misfits.join('; ')}`);

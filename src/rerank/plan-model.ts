@@ -97,7 +97,8 @@ export function planModel(request: PlanRequest): ModelPlan {
   const ofWeights = uploads.map((upload) => ({ tensor: upload.tensor, bytes: uploadBytes(upload) }));
   const ofInputs = net.graph.inputs.map((tensor) => ({ tensor, bytes: capacityBytes(tensor, capacity) }));
   const own = [...ofWeights, ...ofInputs].map(({ tensor, bytes }) => ({ name: nameOf(tensor), bytes }));
-  const placed = [...places].map(([tensor, { bytes }]) => ({ name: nameOf(tensor), bytes }));
+  // The names of intermediates tell how they came about, back to the ids.
+  const placed = [...places].map(([tensor, { bytes }]) => ({ name: `activations ${describe(tensor)}`, bytes }));
   const plan = {
     storage,
     graph: net.graph,
@@ -201,7 +202,7 @@ const nameOf = (tensor: Tensor) => `${tensor.name} ${describe(tensor)}`;
 const sum = (list: readonly { readonly bytes: number }[]) => list.reduce((total, { bytes }) => total + bytes, 0);
 const largest = (list: readonly Sized[]) => list.reduce((most, one) => (one.bytes > most.bytes ? one : most));
 
-/** Bytes in the unit that suits them. */
+/** Bytes as messages write memory. */
 export function gib(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

@@ -27,7 +27,7 @@ export async function readScoringTokens(modelDir: string, architecture: string):
   const names = answers[architecture];
   if (!names) throw new WgrankError('config-invalid', 'scoring', `no ${scoreFile} names the tokens of ${architecture}`);
   const vocabulary = (await unlessMissing(readVocabulary(folder))) ?? {};
-  const idOf = (name: string) => (Object.hasOwn(vocabulary, name) ? Number(vocabulary[name]) : undefined);
+  const idOf = (name: string) => (Object.hasOwn(vocabulary, name) ? checkId(name, vocabulary[name]) : undefined);
   const [yes, no] = [idOf(names.yes), idOf(names.no)];
   if (yes !== undefined && no !== undefined) return { yes, no };
   if (names.ids) return names.ids;
@@ -55,7 +55,19 @@ async function readVocabulary(folder: ModelFolder): Promise<Readonly<Record<stri
     throw new WgrankError('tokenizer-invalid', 'tokenizer.json', 'malformed JSON', { cause });
   }
   const vocabulary = parsed?.model?.vocab;
-  return typeof vocabulary === 'object' && vocabulary !== null ? (vocabulary as Record<string, unknown>) : {};
+  // Unigram models have a list, whose keys are no tokens.
+  const named = typeof vocabulary === 'object' && vocabulary !== null && !Array.isArray(vocabulary);
+  return named ? (vocabulary as Record<string, unknown>) : {};
+}
+
+function checkId(name: string, id: unknown): number {
+  if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0) return id;
+  const shown = JSON.stringify(id).slice(0, 50);
+  throw new WgrankError(
+    'tokenizer-invalid',
+    'tokenizer.json',
+    `the id of ${JSON.stringify(name)} is ${shown} (a whole number)`,
+  );
 }
 
 /** Undefined for a file that does not exist. */

@@ -111,11 +111,16 @@ describe('BatchQueue.take', () => {
   });
 });
 
-describe('BatchQueue.take with a meter that shares', () => {
-  /** A prompt of eight tokens, five for instruction and three for the query, and the document's own. */
-  const prompt = (query: number, ...document: number[]) =>
-    Int32Array.of(1, 2, 3, 4, 5, query, query, query, ...document);
+/** A prompt of eight tokens, five for instruction and three for the query, and the document's own. */
+const prompt = (query: number, ...document: number[]) => Int32Array.of(1, 2, 3, 4, 5, query, query, query, ...document);
 
+/** Two callers with a query each. */
+const twoCallers = () => [
+  jobOfIds([10, 11, 12].map((document) => prompt(7, document))),
+  jobOfIds([10, 11].map((document) => prompt(8, document))),
+];
+
+describe('BatchQueue.take with a meter that shares', () => {
   it('lets in more pairs, because what they begin with counts once', () => {
     const pairs = [10, 11, 12, 13, 14, 15].map((document) => prompt(7, document, 0));
     const jobs = [jobOfIds(pairs)];
@@ -128,15 +133,11 @@ describe('BatchQueue.take with a meter that shares', () => {
     expect(drain(queueOf(...again), again, 16)).toEqual(pairs.map((_, i) => [`0.${i}`]));
   });
 
-  it('counts what two callers’ queries share as well, and stays within the budget', () => {
-    const jobs = [jobOfIds([prompt(7, 10), prompt(7, 11)]), jobOfIds([prompt(8, 10), prompt(8, 11)])];
-    // 8 + 2 of the first, then a prompt of its own for the second: 8 + 2 more.
-    expect(drain(queueOf(...jobs), jobs, 20, 1000, true)).toEqual([['0.0', '0.1', '1.0', '1.1']]);
-    const again = [jobOfIds([prompt(7, 10), prompt(7, 11)]), jobOfIds([prompt(8, 10), prompt(8, 11)])];
-    expect(drain(queueOf(...again), again, 18, 1000, true)).toEqual([
-      ['0.0', '0.1'],
-      ['1.0', '1.1'],
-    ]);
+  it('keeps callers with different queries within one budget', () => {
+    // 8 + 3 · 1 for the first query, and 8 + 2 · 1 for the second, which shares too little to join.
+    const [enough, scarce] = [twoCallers(), twoCallers()];
+    expect(drain(queueOf(...enough), enough, 21, 1000, true)).toEqual([['0.0', '0.1', '0.2', '1.0', '1.1']]);
+    expect(drain(queueOf(...scarce), scarce, 20, 1000, true)).toEqual([['0.0', '0.1', '0.2', '1.0'], ['1.1']]);
   });
 
   it('still takes no more pairs than asked, and a pair beyond the budget alone', () => {

@@ -93,7 +93,8 @@ describe('refused by name', () => {
 
   it('a folder in the place of the file', async () => {
     await mkdir(join(dir, scoreFile), { recursive: true });
-    expect((await failure()).code).toBe('config-invalid');
+    const message = `[model folder] "${scoreFile}" is no regular file`;
+    expect(await failure()).toMatchObject({ code: 'checkpoint-invalid', message });
   });
 
   it('a malformed tokenizer.json', async () => {

@@ -29,8 +29,8 @@ let opened: Promise<{ gpu: WatchedGpu; pipelines: PipelineCache; warnings: reado
 
 /** The process's one device. */
 export function testGpu() {
-  opened ??= openGpu().then(({ gpu: { device, traits }, warnings }) => {
-    const gpu = new WatchedGpu(device, traits);
+  opened ??= openGpu().then(({ gpu: { device, traits, call }, warnings }) => {
+    const gpu = new WatchedGpu(device, traits, call);
     return { gpu, warnings, pipelines: new PipelineCache(gpu, readShaderFile) };
   });
   return opened;
