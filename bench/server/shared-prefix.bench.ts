@@ -30,7 +30,9 @@ const apart = await loadEngine({ ...options, maxBatchTokens: queryTokens + docum
 
 const id = (i: number) => 100 + ((i * 7919) % 15_000);
 const pairs = Array.from({ length: count }, (_, d) => ({
-  ids: Int32Array.from({ length: queryTokens + documentTokens }, (_, i) => id(i < queryTokens ? i : 1000 * (d + 1) + i)),
+  ids: Int32Array.from({ length: queryTokens + documentTokens }, (_, i) =>
+    id(i < queryTokens ? i : 1000 * (d + 1) + i),
+  ),
   truncatedTokens: 0,
 }));
 const run = async (engine: typeof shared) => {
@@ -40,7 +42,12 @@ const run = async (engine: typeof shared) => {
   const logits = await engine.score(pairs);
   const { user, system } = process.cpuUsage(cpu);
   const seconds = (performance.now() - started) / 1000;
-  return { logits, seconds, cpu: (user + system) / 1e6, tokens: (await engine.stats()).batchTokens - before.batchTokens };
+  return {
+    logits,
+    seconds,
+    cpu: (user + system) / 1e6,
+    tokens: (await engine.stats()).batchTokens - before.batchTokens,
+  };
 };
 
 console.log(`${shared.info.adapter} · ${cpus()[0]?.model}, ${cpus().length} cores · load ${loadavg()[0]?.toFixed(1)}`);

@@ -6,6 +6,7 @@ import { openGpu } from '../gpu/dawn-node.ts';
 import { PipelineCache } from '../gpu/pipelines.ts';
 import { readShaderFile } from '../gpu/shader-files-node.ts';
 import { Plan } from '../graph/plan.ts';
+import { touchPages } from '../ops/touch-pages.ts';
 import { defaultMaxLength, type Engine, type EngineOptions } from './engine.ts';
 import { GpuEngine } from './gpu-engine.ts';
 import { planModel } from './plan-model.ts';
@@ -33,6 +34,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     }
     const buffers = await allocateWeights(gpu, uploads);
     const pipelines = new PipelineCache(gpu, readShaderFile);
+    if (gpu.traits.software) await touchPages(gpu, pipelines, buffers.values());
     const [plan, report] = await both(
       Plan.make(gpu, pipelines, planned.graph, planned.capacity, (tensor) => buffers.get(tensor)!),
       uploadWeights(gpu, checkpoint, uploads, buffers),
