@@ -1,10 +1,9 @@
 /**
  * One request with many documents through the whole server: does memory stay flat, and does `/health` still answer?
  *
- *   npm run build && npx tsx bench/server/long-request.bench.ts [--model tiny-bge-reranker] [--documents 1000] [--tokens 200]
+ *   npm run build && npx tsx bench/server/long-request.bench.ts [--model tiny-bge-reranker] [--documents 1000] [--tokens 200] [--requests 5]
  *
- * Prints the time of the request, the resident memory of both processes at the end of a first and of a second, equal request,
- * and quantiles of `/health`, asked every 5 ms from this process.
+ * Prints the time and the resident memory of both processes after each of several equal requests, and quantiles of `/health`, asked every 5 ms from this process.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -21,6 +20,7 @@ const { values } = parseArgs({
     model: { type: 'string', default: 'tiny-bge-reranker' },
     documents: { type: 'string', default: '1000' },
     tokens: { type: 'string', default: '200' },
+    requests: { type: 'string', default: '5' },
   },
 });
 const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
@@ -35,27 +35,23 @@ const before = memory();
 const latencies: number[] = [];
 const probing = new AbortController();
 const probe = probeHealth(probing.signal);
-const first = await rerank(documents);
-const afterFirst = memory();
-const second = await rerank(documents);
-const afterSecond = memory();
+const name = `${values.model} · ${cpus()[0]?.model}, ${cpus().length} cores · node ${process.version}`;
+console.log(`${name} · load ${loadavg()[0]?.toFixed(1)}`);
+console.log(`before: server ${mib(before.server)} MiB, engine ${mib(before.engine)} MiB`);
+for (let request = 1; request <= Number(values.requests); request++) {
+  const { seconds, tokens } = await rerank(documents);
+  const after = memory();
+  console.log(
+    `request ${request}: ${documents.length} documents, ${tokens} tokens, ${seconds.toFixed(2)} s · ` +
+      `server ${mib(after.server)} MiB, engine ${mib(after.engine)} MiB`,
+  );
+}
 probing.abort();
 await probe;
 server.kill('SIGTERM');
 
 latencies.sort((a, b) => a - b);
 const quantile = (q: number) => latencies[Math.min(latencies.length - 1, Math.floor(q * latencies.length))]!.toFixed(1);
-console.log(
-  `${values.model} · ${cpus()[0]?.model}, ${cpus().length} cores · node ${process.version} · load ${loadavg()[0]?.toFixed(1)}`,
-);
-console.log(
-  `${documents.length} documents, ${first.tokens} tokens in all: ${first.seconds.toFixed(2)} s, again ${second.seconds.toFixed(2)} s`,
-);
-for (const name of ['server', 'engine'] as const) {
-  console.log(
-    `${name}: ${mib(before[name])} MiB before, ${mib(afterFirst[name])} MiB after the first request, ${mib(afterSecond[name])} MiB after the second`,
-  );
-}
 console.log(
   `/health: ${latencies.length} probes, p50 ${quantile(0.5)} ms, p99 ${quantile(0.99)} ms, max ${quantile(1)} ms`,
 );
