@@ -51,7 +51,7 @@ MODELS = {
     # The published layout: `roberta.` prefix, one f32 file, one label.
     "xlmr-a": dict(
         config=dict(hidden=64, layers=3, heads=4, intermediate=128, vocab=300, max_positions=66),
-        seed=11, layout=plain, dtype=torch.float32, shards=1, lengths=LENGTHS,
+        seed=11, layout=plain, dtype=torch.float32, shards=1, lengths=LENGTHS, pads=True,
     ),
     # No prefix, three labels, sizes that are multiples of 4 but not of 16 (intermediate 100), two shards and an index.
     "xlmr-b": dict(
@@ -123,6 +123,11 @@ def make(name, spec):
     goldens = {}
     traces = []
     sequences = random_sequences(config, spec["lengths"], spec["seed"] + 100)
+    if spec.get("pads"):
+        # Texts can spell `<pad>`: such a token takes no position.
+        spelt = list(sequences[-2])
+        spelt[2] = spelt[5] = spelt[6] = config["pad_token_id"]
+        sequences.append(spelt)
     for index, ids in enumerate(sequences):
         values = oracle.trace(model, ids)
         traces.append((ids, values))

@@ -17,7 +17,7 @@
 const HEAD4: u32 = 16u;
 const LANES: u32 = 64u;
 const QUERIES: u32 = 1u;
-const MASKED: f32 = -3.0e38;
+const MASKED: f32 = -1.0e30;
 
 struct Params {
   heads: u32,

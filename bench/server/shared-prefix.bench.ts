@@ -3,7 +3,8 @@
  *
  *   npx tsx bench/server/shared-prefix.bench.ts [--documents 20] [--query 300] [--document 200] [--layers 1] [--rounds 3]
  *
- * Qwen3-Reranker-0.6B's width with a cut vocabulary and random bf16 weights, written to a temporary folder. Both engines get the
+ * With one layer, which is the last one, only the scored tokens ask: what is saved is their keys and values. Two layers have one
+ * of the others too. Qwen3-Reranker-0.6B's width with a cut vocabulary and random bf16 weights, written to a temporary folder. Both engines get the
  * same token ids in batches large enough for all of them. Prints tokens pushed through the layers, seconds, and the ratio of each round.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -23,10 +24,9 @@ const [queryTokens, documentTokens] = [Number(values.query ?? 300), Number(value
 const modelDir = mkdtempSync(path.join(tmpdir(), 'wgrank-prefix-'));
 const layers = Number(values.layers ?? 1);
 await writeRandomCheckpoint({ shape: 'qwen3-reranker-0.6b', dtype: 'bf16', layers, vocab: 20_000, out: modelDir });
-const total = queryTokens + count * documentTokens;
-const options = { modelDir, maxLength: 4096, maxBatchTokens: total };
+const options = { modelDir, maxLength: 4096, maxBatchTokens: count * (queryTokens + documentTokens) };
 const shared = await loadEngine(options);
-const apart = await loadEngine({ ...options, maxBatchTokens: queryTokens + documentTokens, sharePrefix: false });
+const apart = await loadEngine({ ...options, sharePrefix: false });
 
 const id = (i: number) => 100 + ((i * 7919) % 15_000);
 const pairs = Array.from({ length: count }, (_, d) => ({

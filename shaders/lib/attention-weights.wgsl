@@ -1,5 +1,5 @@
 // Softmax over blocks of KEYS keys, as one query row goes through them (online softmax: Milakov, Gimelshein 2018; Dao 2022).
-const MASKED: f32 = -3.0e38;
+const MASKED: f32 = -1.0e30;
 
 struct Softmax {
   highest: f32,                // largest score so far

@@ -1,18 +1,12 @@
 import { WgrankError } from '../errors.ts';
-import { defaultMaxLength, type EngineInfo, type ModelKind } from '../rerank/engine.ts';
+import { unsupported } from '../models/registry.ts';
+import type { ModelDescription } from '../rerank/describe-model-node.ts';
+import { defaultMaxLength, type EngineInfo } from '../rerank/engine.ts';
 import { serve, type RunningServer, type ServeOptions, type ServeParts } from '../server/serve.ts';
 import { rankExample } from './example.ts';
 import { reportReady, reportStart, type LaunchFacts } from './report.ts';
 import type { ServeFlags } from './serve-flags.ts';
 import { stopOnSignals } from './signals.ts';
-
-/** What a checkpoint says about itself before it is loaded. */
-export interface ModelDescription {
-  readonly kind: ModelKind;
-  readonly architecture: string;
-  /** Longest pair in tokens. */
-  readonly maxTokens: number;
-}
 
 /** The rooms that the command line connects. */
 export interface LaunchParts extends ServeParts {
@@ -34,8 +28,8 @@ export interface LaunchOutput {
 export async function launch(flags: ServeFlags, parts: LaunchParts, output: LaunchOutput): Promise<number> {
   const { dir, source } = await parts.resolveModel(flags.modelPath);
   const description = await parts.describeModel(dir);
-  checkLaunch(flags, description);
-  const server = await serve(toServeOptions(flags, dir, description, output.log), parts);
+  const maxLength = checkLaunch(flags, description);
+  const server = await serve(toServeOptions(flags, dir, description, maxLength, output.log), parts);
   const stopped = stopOnSignals(server, output.log);
   const facts: LaunchFacts = { flags, description, source, url: server.url };
   reportStart(facts).forEach(output.log);
@@ -61,10 +55,13 @@ async function readyOrClosed(server: RunningServer, stopped: Promise<number>): P
 /**
  * The command line against the model.
  * source of the two sentences: SGLang, which says them per request; here they are said once, at start.
- * @throws WgrankError `launch-refused`
+ * @returns the longest pair in tokens
+ * @throws WgrankError `launch-refused`, `model-unsupported`
  */
-export function checkLaunch(flags: ServeFlags, { kind, maxTokens }: ModelDescription): void {
+export function checkLaunch(flags: ServeFlags, { kind, architecture, maxTokens }: ModelDescription): number {
   if (flags.isEmbedding && kind === 'text-decoder') {
+    if (!architecture.startsWith('Qwen3'))
+      throw refusal(`${architecture} is a decoder. Please relaunch without --is-embedding.`);
     throw refusal(
       'Detected Qwen3 reranker chat template, but the server is not in generation mode. Please relaunch without --is-embedding for Qwen3-Reranker models.',
     );
@@ -74,6 +71,7 @@ export function checkLaunch(flags: ServeFlags, { kind, maxTokens }: ModelDescrip
       'Detected Qwen3-VL reranker, but the server is not in generation mode. Please relaunch without --is-embedding for Qwen3-VL-Reranker models.',
     );
   }
+  if (maxTokens === undefined) throw unsupported(architecture);
   if (flags.maxLength !== undefined && flags.maxLength > maxTokens) {
     throw new WgrankError(
       'launch-refused',
@@ -81,6 +79,7 @@ export function checkLaunch(flags: ServeFlags, { kind, maxTokens }: ModelDescrip
       `--max-length ${flags.maxLength} exceeds what the model can read: ${maxTokens} tokens (pass that or less, or leave the flag out)`,
     );
   }
+  return flags.maxLength ?? defaultMaxLength(kind, maxTokens);
 }
 
 const refusal = (sentence: string) => new WgrankError('launch-refused', '', sentence);
@@ -88,17 +87,17 @@ const refusal = (sentence: string) => new WgrankError('launch-refused', '', sent
 function toServeOptions(
   flags: ServeFlags,
   modelDir: string,
-  description: ModelDescription,
+  { kind, architecture }: ModelDescription,
+  maxLength: number,
   log: (line: string) => void,
 ): ServeOptions {
   const { host, port, dtype, truncate, escapeSpecialTokens, maxBodyBytes, maxDocuments } = flags;
-  const { kind, architecture, maxTokens } = description;
   return {
     modelDir,
     model: flags.modelPath,
     kind,
     architecture,
-    maxLength: flags.maxLength ?? defaultMaxLength(kind, maxTokens),
+    maxLength,
     host,
     port,
     dtype,

@@ -1,5 +1,5 @@
 import type { EngineInfo } from '../rerank/engine.ts';
-import type { ModelDescription } from './launch.ts';
+import type { ModelDescription } from '../rerank/describe-model-node.ts';
 import { readVersion } from './run.ts';
 import type { ServeFlags } from './serve-flags.ts';
 
@@ -31,7 +31,7 @@ export function reportReady({ flags, url }: LaunchFacts, info: EngineInfo, loadM
   return [
     `adapter  ${info.adapter}${info.software ? ' (software)' : ''}`,
     `weights  ${info.dtype}`,
-    `limits   ${info.maxTokens} tokens a pair (${tooLong}) · ${info.maxBatchTokens} tokens a batch · ` +
+    `limits   ${info.maxTokens} tokens a pair (${tooLong}) · ${info.maxBatchTokens} tokens a batch (a longer pair is one by itself) · ` +
       `${flags.maxDocuments} documents and ${flags.maxBodyBytes} bytes a request`,
     ...info.warnings.map((warning) => `warning: ${warning}`),
     `ready after ${(loadMs / 1000).toFixed(1)} s at ${url} · POST /v1/rerank answers with SGLang's bare array`,

@@ -40,7 +40,7 @@ const ignoredValues = words(`
   cpu-offload-gb crash-dump-folder cuda-graph-max-bs decode-attention-backend decode-log-interval device dist-init-addr
   dist-timeout download-dir dynamic-batch-tokenizer-batch-size dynamic-batch-tokenizer-batch-timeout
   export-metrics-to-file-dir fastapi-root-path file-storage-path fp4-gemm-backend fp8-gemm-backend gc-warning-threshold-secs
-  gpu-id-step grammar-backend hf-chat-template-name hicache-io-backend hicache-mem-layout hicache-ratio hicache-size
+  gpu-id-step grammar-backend hicache-io-backend hicache-mem-layout hicache-ratio hicache-size
   hicache-storage-backend hicache-storage-backend-extra-config hicache-storage-prefetch-policy hicache-write-policy
   kv-cache-dtype kv-events-config limit-mm-data-per-request load-balance-method load-watch-interval log-level log-level-http
   log-requests-format log-requests-level mamba-full-memory-ratio mamba-scheduler-strategy mamba-ssm-dtype max-mamba-cache-size
@@ -100,6 +100,12 @@ const refusedFlags: readonly RefusedFlag[] = [
     argument: '<value>',
     harmless: [],
     reason: 'wgrank reads tokenizer.json of the model folder; put the other one there',
+  },
+  {
+    names: 'hf-chat-template-name',
+    argument: '<value>',
+    harmless: [],
+    reason: 'it would choose another prompt; pass the template with --chat-template',
   },
   { names: 'skip-tokenizer-init', argument: '', harmless: [], reason: 'reranking needs the tokeniser' },
   {

@@ -29,6 +29,8 @@ export class Gpu {
   readonly call: CallDawn;
   readonly failed: Promise<never>;
   #failure: WgrankError | undefined;
+  /** How those who wait are told of a failure. `Promise.race` would keep a reaction of each on `failed` for the device's life. */
+  readonly #waiting = new Set<(reason: WgrankError) => void>();
   #bytes = 0;
   #buffers = new Set<GPUBuffer>();
 
@@ -38,7 +40,10 @@ export class Gpu {
     this.traits = traits;
     this.call = call;
     this.failed = new Promise<never>((_, reject) => {
-      const fail = (failure: WgrankError) => reject((this.#failure ??= failure));
+      const fail = (failure: WgrankError) => {
+        reject((this.#failure ??= failure));
+        for (const tell of this.#waiting) tell(this.#failure);
+      };
       void device.lost.then(({ reason, message }) =>
         fail(
           new WgrankError('device-lost', 'gpu', `the device was lost: ${reason} (${message.trim() || 'no message'})`),
@@ -65,7 +70,12 @@ export class Gpu {
 
   /** Waits for GPU work. @throws WgrankError `device-lost`, `gpu-error` as soon as the device has failed */
   async settled<T>(work: Promise<T>): Promise<T> {
-    const result = await Promise.race([work, this.failed]);
+    let tell: ((reason: WgrankError) => void) | undefined;
+    const result = await new Promise<T>((resolve, reject) => {
+      work.then(resolve, reject);
+      if (this.#failure) reject(this.#failure);
+      this.#waiting.add((tell = reject));
+    }).finally(() => this.#waiting.delete(tell!));
     if (this.#failure) throw this.#failure;
     return result;
   }

@@ -25,7 +25,8 @@ export async function installSwiftShader(): Promise<boolean> {
   } catch {
     return false;
   }
-  const folder = await unpack(archive);
+  const folder = await unpackSomewhere(archive);
+  if (folder === undefined) return false;
   process.env['VK_ICD_FILENAMES'] = path.join(folder, 'vk_swiftshader_icd.json');
   process.env['VK_DRIVER_FILES'] = process.env['VK_ICD_FILENAMES'];
   try {
@@ -36,15 +37,27 @@ export async function installSwiftShader(): Promise<boolean> {
   return true;
 }
 
+/** Into the user's cache, or where that cannot be written, into a folder of this process's own. */
+async function unpackSomewhere(archive: Buffer): Promise<string | undefined> {
+  const cache = path.join(process.env['XDG_CACHE_HOME'] || path.join(os.homedir(), '.cache'), 'wgrank');
+  for (const parent of [() => cache, () => mkdtemp(path.join(os.tmpdir(), 'wgrank-'))]) {
+    try {
+      return await unpack(archive, await parent());
+    } catch {
+      // not writable
+    }
+  }
+  return undefined;
+}
+
 function packageRoot(entry: string): string {
   const marker = path.join('@sparticuz', 'chromium');
   return entry.slice(0, entry.lastIndexOf(marker) + marker.length);
 }
 
 /** Unpacks once per archive and user; concurrent processes race by an atomic rename. */
-async function unpack(archive: Buffer): Promise<string> {
+async function unpack(archive: Buffer, cache: string): Promise<string> {
   const digest = createHash('sha256').update(archive).digest('hex').slice(0, 16);
-  const cache = path.join(process.env['XDG_CACHE_HOME'] || path.join(os.homedir(), '.cache'), 'wgrank');
   const target = path.join(cache, `swiftshader-${digest}`);
   try {
     await readFile(path.join(target, 'vk_swiftshader_icd.json'));

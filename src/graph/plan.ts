@@ -12,6 +12,11 @@ export type WeightBuffers = (tensor: Tensor) => GPUBuffer;
 
 export type HostArray = Uint32Array | Int32Array | Float32Array;
 
+/** Launches of one submit: drivers watch how long a submit takes, and a large model's whole batch takes seconds. */
+const launchesPerSubmit = 16;
+/** Workgroups along one axis that every adapter runs. */
+const mostGroups = 65_535;
+
 interface Step {
   readonly launch: Launch;
   readonly pipeline: GPUComputePipeline;
@@ -67,6 +72,7 @@ export class Plan {
   ): Promise<Plan> {
     const { maxBufferSize, maxStorageBufferBindingSize, minUniformBufferOffsetAlignment } = gpu.limits;
     const layout = layOut(graph, capacity, { buffer: maxBufferSize, binding: maxStorageBufferBindingSize });
+    checkGroups(graph, capacity);
     const compiled = await Promise.all(graph.launches.map(({ shader, overrides }) => pipelines.get(shader, overrides)));
     return gpu.checked('plan', () => {
       const buffers = allocate(gpu, graph, capacity, layout);
@@ -109,14 +115,21 @@ export class Plan {
    */
   async run(sizes: Sizes, inputs: Readonly<Record<string, HostArray>>): Promise<Float32Array[]> {
     this.#write(sizes, inputs);
-    const encoder = this.#gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const step of this.#steps) encodeStep(pass, step, sizes);
-    pass.end();
+    const { device } = this.#gpu;
+    let encoder = device.createCommandEncoder();
+    for (let at = 0; at < this.#steps.length; at += launchesPerSubmit) {
+      if (at > 0) {
+        device.queue.submit([encoder.finish()]);
+        encoder = device.createCommandEncoder();
+      }
+      const pass = encoder.beginComputePass();
+      for (const step of this.#steps.slice(at, at + launchesPerSubmit)) encodeStep(pass, step, sizes);
+      pass.end();
+    }
     const reads = this.#graph.outputs.map((tensor, i) => {
       const { buffer, offset } = this.#buffers.get(tensor)!;
       const bytes = elements(tensor.shape, sizes) * elementBytes[tensor.dtype];
-      const commands = i === 0 ? encoder : this.#gpu.device.createCommandEncoder();
+      const commands = i === 0 ? encoder : device.createCommandEncoder();
       return this.#readback.submitAndRead(commands, buffer, offset, bytes);
     });
     return (await Promise.all(reads)).map((bytes) => new Float32Array(bytes));
@@ -194,6 +207,16 @@ export class Plan {
       });
     }
     queue.writeBuffer(this.#params, 0, this.#hostParams);
+  }
+}
+
+/** @throws WgrankError `out-of-memory` when a full batch asks for more workgroups than an axis has */
+function checkGroups(graph: Graph, capacity: Sizes): void {
+  for (const { op, groups } of graph.launches) {
+    const most = Math.max(...groups(capacity));
+    if (most <= mostGroups) continue;
+    const rule = `at most ${mostGroups} along an axis: lower --max-batch-tokens`;
+    throw new WgrankError('out-of-memory', op, `${most} workgroups with ${JSON.stringify(capacity)} (${rule})`);
   }
 }
 

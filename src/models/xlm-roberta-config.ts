@@ -100,6 +100,6 @@ export function xlmRobertaFromConfig(json: JsonValue): Model {
     },
     capacity: raggedCapacity,
     meter: () => new TokenMeter(false),
-    batch: (sequences, tileRows) => layOutBatch(sequences, firstPosition, () => 0, tileRows),
+    batch: (sequences, tileRows) => layOutBatch(sequences, firstPosition, () => 0, tileRows, c.padding),
   };
 }

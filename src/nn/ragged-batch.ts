@@ -67,18 +67,20 @@ type Places = Pick<AttentionTile, 'prefixRow' | 'prefix' | 'ownRow'>;
  * @param firstPosition position of a sequence's first token
  * @param scored        which token of a sequence of the given length is scored
  * @param tileRows      query rows of an attention tile
+ * @param padding       id that a text may spell, and that takes no position (XLM-RoBERTa: its position is the id itself)
  */
 export function layOutBatch(
   sequences: readonly Int32Array[],
   firstPosition: number,
   scored: (length: number) => number,
   tileRows: number,
+  padding?: number,
 ): HostBatch {
   const lines = new Lines(sequences.reduce((sum, ids) => sum + ids.length, 0));
   const tiles: AttentionTile[] = [];
   const scoredTiles: AttentionTile[] = [];
   const scoredRows = sequences.map((ids, s) => {
-    const start = lines.write(ids, firstPosition);
+    const start = lines.write(ids, firstPosition, padding);
     const sees = { keys: ids.length, horizon: seesAll, prefixRow: start, prefix: 0, ownRow: start };
     for (let i = 0; i < ids.length; i += tileRows) {
       tiles.push({ first: start + i, rows: Math.min(tileRows, ids.length - i), ...sees });
@@ -155,11 +157,17 @@ class Lines {
     this.positions = new Uint32Array(tokens);
   }
 
-  /** @returns the first one's row */
-  write(ids: Int32Array, firstPosition: number): number {
+  /**
+   * @param padding an id that takes no position of its own: its tokens get that number for one
+   * @returns the first one's row
+   */
+  write(ids: Int32Array, firstPosition: number, padding?: number): number {
     const start = this.#rows;
     this.ids.set(ids, start);
-    for (let i = 0; i < ids.length; i++) this.positions[start + i] = firstPosition + i;
+    let position = firstPosition;
+    for (let i = 0; i < ids.length; i++) {
+      this.positions[start + i] = padding !== undefined && ids[i] === padding ? padding : position++;
+    }
     this.#rows += ids.length;
     return start;
   }

@@ -24,6 +24,11 @@ export class TokenMeter {
     return this.#tokens + this.#cost(ids).tokens;
   }
 
+  /** Whether it would share what the latest sequences begin with: split off, that would be computed again. */
+  shares(ids: Int32Array): boolean {
+    return this.#cost(ids).prefix !== undefined;
+  }
+
   add(ids: Int32Array): void {
     const { tokens, prefix } = this.#cost(ids);
     this.#tokens += tokens;

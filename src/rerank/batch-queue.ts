@@ -50,8 +50,9 @@ export class BatchQueue {
    * @param tokens budget of the batch; a longer pair makes a batch of its own
    * @param pairs  pairs of the batch at the most
    * @param meter  counts the tokens of the batch
+   * @param most   tokens that there is room for: pairs that share the batch's last prefix may use them
    */
-  take(tokens: number, pairs: number, meter = new TokenMeter(false)): Ticket[] {
+  take(tokens: number, pairs: number, meter = new TokenMeter(false), most = tokens): Ticket[] {
     const tickets: Ticket[] = [];
     for (;;) {
       const job = this.#jobs[0];
@@ -61,7 +62,8 @@ export class BatchQueue {
         continue;
       }
       const { ids } = job.pairs[job.taken]!;
-      if (tickets.length === pairs || (tickets.length > 0 && meter.with(ids) > tokens)) return tickets;
+      const budget = meter.shares(ids) ? most : tokens;
+      if (tickets.length === pairs || (tickets.length > 0 && meter.with(ids) > budget)) return tickets;
       tickets.push({ job, index: job.taken++ });
       meter.add(ids);
     }

@@ -1,7 +1,7 @@
 import { WgrankError } from '../errors.ts';
 import type { PairEncoder } from '../text/encoded-pair.ts';
 import type { Engine } from './engine.ts';
-import type { Content, Reranker, RerankOptions, ScoredDocument } from './reranker.ts';
+import type { Content, ContentPart, Reranker, RerankOptions, ScoredDocument } from './reranker.ts';
 
 export interface RerankerParts {
   readonly engine: Engine;
@@ -19,6 +19,9 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
     },
     async rerank(query: Content, documents: readonly Content[], options: RerankOptions = {}) {
       const { signal, topN, instruct } = options;
+      if (topN !== undefined && !(Number.isInteger(topN) && topN >= 1))
+        throw invalid(`topN is ${topN} (a whole number of at least 1)`);
+      if (!Array.isArray(documents)) throw invalid('documents are not a list');
       const pairs = await encoder.encode(textOf(query), documents.map(textOf), { signal, instruct });
       const logits = await engine.score(pairs, signal);
       const scored = pairs.map(({ ids, truncatedTokens }, index): ScoredDocument => {
@@ -34,7 +37,8 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
 /** Text parts joined by one space, as SGLang does for models that read text only. @throws WgrankError `media-unsupported` */
 function textOf(content: Content): string {
   if (typeof content === 'string') return content;
-  const texts = content.map((part) => {
+  if (!Array.isArray(content)) throw invalid('a query or document is neither a text nor a list of parts');
+  const texts = (content as readonly ContentPart[]).map((part) => {
     if (part.type === 'text') return part.text;
     throw new WgrankError(
       'media-unsupported',
@@ -44,6 +48,8 @@ function textOf(content: Content): string {
   });
   return texts.join(' ');
 }
+
+const invalid = (detail: string) => new WgrankError('input-invalid', 'rerank', detail);
 
 /** In f64, once. */
 function sigmoid(logit: number): number {

@@ -6,8 +6,8 @@ import { findFamily, type ModelKind } from '../models/registry.ts';
 export interface ModelDescription {
   readonly kind: ModelKind;
   readonly architecture: string;
-  /** Longest pair; 0 for an architecture that is recognised and cannot be run. */
-  readonly maxTokens: number;
+  /** Longest pair; undefined for an architecture that is recognised and cannot be run. */
+  readonly maxTokens: number | undefined;
 }
 
 /** config.json of a model folder. */
@@ -22,5 +22,5 @@ export async function readConfig(modelDir: string): Promise<JsonValue> {
 export async function describeModel(modelDir: string): Promise<ModelDescription> {
   const config = await readConfig(modelDir);
   const { kind, architecture, fromConfig } = findFamily(config);
-  return { kind, architecture, maxTokens: fromConfig?.(config).maxTokens ?? 0 };
+  return { kind, architecture, maxTokens: fromConfig?.(config).maxTokens };
 }

@@ -54,6 +54,8 @@ export interface Engine {
   score(pairs: readonly EncodedPair[], signal?: AbortSignal): Promise<Float32Array>;
   stats(): Promise<EngineStats>;
   close(): Promise<void>;
+  /** Resolves with the reason when the engine can score no more, such as a lost device. */
+  readonly failed?: Promise<Error>;
 }
 
 export interface EngineOptions {

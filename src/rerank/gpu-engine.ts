@@ -16,12 +16,15 @@ export interface GpuEngineParts {
   readonly info: EngineInfo;
   /** Pairs of a batch at the most. */
   readonly maxBatchPairs: number;
+  /** Tokens that the plan has room for: a batch, or the longest pair when that is more. */
+  readonly capacityTokens: number;
   readonly tileRows: number;
 }
 
 /** The engine in this process: a queue in front of a plan. */
 export class GpuEngine implements Engine {
   readonly info: EngineInfo;
+  readonly failed: Promise<Error>;
   readonly #parts: GpuEngineParts;
   readonly #queue = new BatchQueue();
   readonly #jobs = new Set<Job>();
@@ -34,7 +37,10 @@ export class GpuEngine implements Engine {
   constructor(parts: GpuEngineParts) {
     this.#parts = parts;
     this.info = parts.info;
-    parts.gpu.failed.catch((reason: WgrankError) => this.#fail(reason));
+    this.failed = parts.gpu.failed.catch((reason: WgrankError) => {
+      this.#fail(reason);
+      return reason;
+    });
   }
 
   async score(pairs: readonly EncodedPair[], signal?: AbortSignal): Promise<Float32Array> {
@@ -117,7 +123,8 @@ export class GpuEngine implements Engine {
 
   #startBatch(): boolean {
     const { maxBatchTokens } = this.info;
-    const tickets = this.#queue.take(maxBatchTokens, this.#parts.maxBatchPairs, this.#parts.model.meter());
+    const { model, maxBatchPairs, capacityTokens } = this.#parts;
+    const tickets = this.#queue.take(maxBatchTokens, maxBatchPairs, model.meter(), capacityTokens);
     if (tickets.length === 0) return false;
     this.#inFlight++;
     this.#batches++;

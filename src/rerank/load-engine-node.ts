@@ -3,6 +3,7 @@ import { allocateWeights, uploadWeights } from '../checkpoint/upload.ts';
 import { storedDtype } from '../checkpoint/weights.ts';
 import { WgrankError } from '../errors.ts';
 import { openGpu } from '../gpu/dawn-node.ts';
+import type { Gpu } from '../gpu/gpu.ts';
 import { PipelineCache } from '../gpu/pipelines.ts';
 import { readShaderFile } from '../gpu/shader-files-node.ts';
 import { Plan } from '../graph/plan.ts';
@@ -20,9 +21,11 @@ import { adapterFacts, readModel } from './read-model-node.ts';
 export async function loadEngine(options: EngineOptions): Promise<Engine> {
   const read = await readModel(options);
   const { model, kind, architecture } = read;
-  const [opened, checkpoint] = await both(openGpu(), openCheckpoint(options.modelDir));
-  const { gpu } = opened;
+  const checkpoint = await openCheckpoint(options.modelDir);
+  let gpu: Gpu | undefined;
   try {
+    const opened = await openGpu();
+    gpu = opened.gpu;
     const stored = storedDtype(checkpoint);
     const { tensors } = checkpoint;
     const maxLength = options.maxLength ?? defaultMaxLength(kind, model.maxTokens);
@@ -47,8 +50,10 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       );
     }
     const warnings = [...opened.warnings, ...model.warnings, ...limits.warnings];
-    if (report.underflow > 0)
-      warnings.push(`${report.underflow} weights below the normal range of ${storage} were rounded`);
+    if (report.inexact > 0) {
+      const tiny = report.underflow > 0 ? `, ${report.underflow} of them below its normal range` : '';
+      warnings.push(`${report.inexact} weights were rounded to ${storage}${tiny} (the checkpoint holds others too)`);
+    }
     const info = {
       model: options.model ?? options.modelDir,
       kind,
@@ -61,10 +66,10 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       maxBatchTokens: limits.batchTokens,
       warnings,
     };
-    const { tileRows } = planned;
-    return new GpuEngine({ gpu, plan, model, info, maxBatchPairs: limits.batchPairs, tileRows });
+    const { batchPairs: maxBatchPairs, capacityTokens } = limits;
+    return new GpuEngine({ gpu, plan, model, info, maxBatchPairs, capacityTokens, tileRows: planned.tileRows });
   } catch (reason) {
-    gpu.destroy();
+    gpu?.destroy();
     throw reason;
   } finally {
     await checkpoint.close();

@@ -20,7 +20,13 @@ export async function loadReranker(options: RerankerOptions): Promise<Reranker> 
   const engine = await loadEngine(options);
   try {
     const { kind, architecture, maxTokens: maxLength } = engine.info;
-    const encoder = await createEncoder({ truncate: true, ...options, kind, architecture, maxLength });
+    const encoder = await createEncoder({
+      ...options,
+      truncate: options.truncate ?? true,
+      kind,
+      architecture,
+      maxLength,
+    });
     return createReranker({ engine, encoder });
   } catch (reason) {
     await engine.close();

@@ -3,13 +3,10 @@ import { openModelFolder, type ModelFolder } from '../checkpoint/model-file-node
 import { readJsonFile, readModelFile } from '../checkpoint/read-json-node.ts';
 import { WgrankError } from '../errors.ts';
 import type { ScoringTokens } from '../models/model.ts';
+import { familyOf, promptFamilies } from '../text/prompts.ts';
 
-/** What a family's rerankers answer with, and the ids of Qwen's published vocabulary, which SGLang falls back on too. */
-const answers: Readonly<Record<string, { yes: string; no: string; ids?: ScoringTokens }>> = {
-  Qwen3ForCausalLM: { yes: 'yes', no: 'no', ids: { yes: 9693, no: 2152 } },
-  /** mxbai-rerank-v2 */
-  Qwen2ForCausalLM: { yes: '1', no: '0' },
-};
+/** Ids of `yes` and `no` in Qwen's published vocabulary, which SGLang falls back on too. */
+const qwenAnswers: ScoringTokens = { yes: 9693, no: 2152 };
 
 const scoreFile = '1_LogitScore/config.json';
 /** Qwen3's tokenizer.json has 11 MB. */
@@ -24,13 +21,15 @@ export async function readScoringTokens(modelDir: string, architecture: string):
   const folder = await openModelFolder(modelDir);
   const stated = await unlessMissing(readStatedTokens(folder));
   if (stated) return stated;
-  const names = answers[architecture];
-  if (!names) throw new WgrankError('config-invalid', 'scoring', `no ${scoreFile} names the tokens of ${architecture}`);
+  if (!['Qwen3ForCausalLM', 'Qwen2ForCausalLM'].includes(architecture))
+    throw new WgrankError('config-invalid', 'scoring', `no ${scoreFile} names the tokens of ${architecture}`);
+  const family = familyOf({ architecture, singleToken: false });
+  const names = promptFamilies[family].answers;
   const vocabulary = (await unlessMissing(readVocabulary(folder))) ?? {};
   const idOf = (name: string) => (Object.hasOwn(vocabulary, name) ? checkId(name, vocabulary[name]) : undefined);
-  const [yes, no] = [idOf(names.yes), idOf(names.no)];
+  const [yes, no] = [idOf(names.yes), names.no === null ? undefined : idOf(names.no)];
   if (yes !== undefined && no !== undefined) return { yes, no };
-  if (names.ids) return names.ids;
+  if (family === 'qwen3') return qwenAnswers;
   throw new WgrankError(
     'tokenizer-invalid',
     'scoring',

@@ -20,6 +20,8 @@ process.on('SIGTERM', () => undefined);
 process.on('disconnect', () => process.exit(0));
 
 const running = new Map<number, AbortController>();
+/** A closed engine has failed, too, but was asked to. */
+let closing = false;
 
 await main();
 
@@ -29,6 +31,7 @@ async function main(): Promise<void> {
     const { loadEngine } = await importEngine(engineModule);
     const engine = await loadEngine(options);
     process.on('message', (command: EngineCommand) => void obey(engine, command));
+    void engine.failed?.then(endAfterAnswers);
     report({ type: 'ready', info: engine.info });
   } catch (error) {
     const failure = packFailure(error);
@@ -67,7 +70,15 @@ async function score(engine: Engine, command: EngineCommand & { type: 'score' })
   }
 }
 
+/** An engine that can score no more is worth less than none: the server learns of an exit at once. */
+function endAfterAnswers(reason: Error): void {
+  if (closing) return;
+  console.error(reason.message);
+  setTimeout(() => process.exit(1), 100);
+}
+
 async function closeAndExit(engine: Engine): Promise<never> {
+  closing = true;
   try {
     await engine.close();
   } catch (error) {

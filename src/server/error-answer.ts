@@ -17,13 +17,20 @@ export class HttpRefusal extends Error {
   readonly status: number;
   readonly type: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Whether a 429 or 503 tells the client to come back. */
+  readonly retry: boolean;
 
   /** @param type defaults to the status's reason phrase, e.g. SGLang's `Bad Request` for schema and JSON errors */
-  constructor(status: number, message: string, options: { type?: string; headers?: Record<string, string> } = {}) {
+  constructor(
+    status: number,
+    message: string,
+    options: { type?: string; headers?: Record<string, string>; retry?: boolean } = {},
+  ) {
     super(message);
     this.status = status;
     this.type = options.type ?? STATUS_CODES[status] ?? String(status);
     this.headers = options.headers ?? {};
+    this.retry = options.retry ?? true;
   }
 }
 
@@ -80,7 +87,7 @@ export interface ErrorAnswer {
  * the engine may hold paths or addresses, which are for the log only.
  */
 export function toErrorAnswer(error: unknown): ErrorAnswer {
-  if (error instanceof HttpRefusal) return answer(error.status, error.message, error.type, error.headers);
+  if (error instanceof HttpRefusal) return answer(error.status, error.message, error.type, error.headers, error.retry);
   if (error instanceof WgrankError) {
     const { status, type } = errorStatuses[error.code];
     if (status < 500) return answer(status, error.message, type);
@@ -92,9 +99,15 @@ export function toErrorAnswer(error: unknown): ErrorAnswer {
   return answer(500, 'Internal server error: unexpected failure', 'InternalServerError');
 }
 
-function answer(status: number, message: string, type: string, headers: Record<string, string> = {}): ErrorAnswer {
+function answer(
+  status: number,
+  message: string,
+  type: string,
+  headers: Readonly<Record<string, string>> = {},
+  mayRetry = true,
+): ErrorAnswer {
   const retry =
-    status === 429 || status === 503
+    mayRetry && (status === 429 || status === 503)
       ? { 'Retry-After': String(retryAfterSeconds), 'retry-after-ms': String(retryAfterSeconds * 1000) }
       : {};
   return { body: { object: 'error', message, type, param: null, code: status }, headers: { ...retry, ...headers } };

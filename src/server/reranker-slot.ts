@@ -6,7 +6,7 @@ export type Readiness = 'loading' | 'ready' | 'failed' | 'stopping';
 
 const sentences: Record<Exclude<Readiness, 'ready'>, string> = {
   loading: 'The model is still loading. Please retry later.',
-  failed: 'The engine has stopped. Please retry later.',
+  failed: 'The engine has stopped: the server has to be restarted.',
   stopping: 'The server is shutting down.',
 };
 
@@ -37,6 +37,7 @@ export class RerankerSlot {
     if (this.#readiness === 'ready') throw new Error('a ready slot holds a reranker');
     // A client that keeps its connection would otherwise hold up the drain and meet the same refusal again.
     const headers: Record<string, string> = this.#readiness === 'stopping' ? { Connection: 'close' } : {};
-    throw new HttpRefusal(503, sentences[this.#readiness], { type: '503', headers });
+    const retry = this.#readiness !== 'failed';
+    throw new HttpRefusal(503, sentences[this.#readiness], { type: '503', headers, retry });
   }
 }

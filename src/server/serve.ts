@@ -62,6 +62,7 @@ export async function serve(options: ServeOptions, parts: ServeParts): Promise<R
   const slot = new RerankerSlot();
   const server = createHttpServer(createApp(slot, options), options.timeouts ?? defaultTimeouts);
   const url = await listen(server, options.host, options.port);
+  server.on('error', (error) => log(`the HTTP server reports: ${error.message}`));
   const loading = new AbortController();
   const loaded = loadReranker(options, parts, loading).then(({ engine, reranker }) => {
     slot.fill(reranker);

@@ -43,7 +43,8 @@ export async function createPairEncoder(options: PairEncoderOptions): Promise<Pa
         const [asked, ...found] = await pool.tokenize([query, ...documents], maxLength, signal);
         return found.map(({ ids, tokenCount }): EncodedPair => {
           const total = specials + asked!.tokenCount + tokenCount;
-          if (!truncate && total > maxLength)
+          // SGLang refuses a pair of exactly the limit, too.
+          if (!truncate && total >= maxLength)
             throw new WgrankError(
               'input-too-long',
               '',

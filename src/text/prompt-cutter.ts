@@ -78,7 +78,9 @@ export class PromptCutter {
   ): Promise<EncodedPair> {
     const { before, after } = frame;
     const { maxLength, truncate } = this.#parts;
-    if (tokenCount <= room) return { ids: join(before, ids, [], after), truncatedTokens: 0 };
+    // SGLang refuses a prompt of exactly the limit, too.
+    if (tokenCount < room || (truncate && tokenCount === room))
+      return { ids: join(before, ids, [], after), truncatedTokens: 0 };
     if (!truncate) {
       const total = before.length + tokenCount + after.length;
       throw new WgrankError(

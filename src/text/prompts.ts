@@ -8,7 +8,7 @@ export interface PromptFamily {
   readonly plain: readonly Pattern[];
   /** Texts lose white space at both ends, as Python's `strip` takes it. */
   readonly strip: boolean;
-  /** Tokens whose logits make the score, yes − no; without `no` that of `yes` alone. See `readTokenIds`. */
+  /** Tokens whose logits make the score, yes − no; without `no` that of `yes` alone. */
   readonly answers: { readonly yes: string; readonly no: string | null };
 }
 

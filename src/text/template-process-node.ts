@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { WgrankError } from '../errors.ts';
@@ -158,7 +159,7 @@ export class TemplateProcess {
   }
 
   #failure(what: string): WgrankError {
-    return new WgrankError('template-invalid', 'chat template', `${this.#template.name} fails: ${what}`);
+    return new WgrankError('template-invalid', 'chat template', `${basename(this.#template.name)} fails: ${what}`);
   }
 }
 

@@ -63,8 +63,8 @@ function refuseLossy(name: string, text: string): void {
     throw new WgrankError(
       'template-invalid',
       'chat template',
-      `${name} loses the ${slot}: what it renders does not hold it, so that scores would mean nothing (pass ` +
-        '--chat-template examples/chat_template/qwen3_reranker.jinja, or leave the flag out for the official prompt)',
+      `${name} loses the ${slot}: what it renders does not hold it, so that scores would mean nothing (--chat-template takes ` +
+        'a file that keeps both, such as examples/chat_template/qwen3_reranker_official.jinja or qwen3_reranker.jinja)',
     );
   }
 }

@@ -86,6 +86,9 @@ describe('layOutBatch', () => {
   });
 
   it('writes tiles as the kernels read them', () => {
+    expect(layOutBatch([int(0, 9, 1, 7, 1, 1, 2)], 2, () => 0, 2, 1).inputs['positions']).toEqual(
+      Uint32Array.of(2, 3, 1, 4, 1, 1, 5),
+    );
     const { sizes, inputs } = layOutBatch([int(5, 6, 7), int(8)], 2, () => 0, 2);
     expect(sizes).toEqual({ T: 4, S: 2, N: 3 });
     expect([...inputs['tiles']!]).toEqual(

@@ -85,6 +85,14 @@ describeCases('elementwise', 'alone = in a batch', batches, title, async (one) =
 });
 
 describe('elementwise', () => {
+  it.each(epilogueKinds)('%s lets nothing that is not finite become a number', async (kind) => {
+    const x = Float32Array.of(Number.NaN, Infinity, -Infinity, 1);
+    const values = { x, bias: new Float32Array(4), residual: new Float32Array(4) };
+    const out = await runOp((op) => record(op, kind, values));
+    expect([...out].map(Number.isFinite).slice(0, 2)).toEqual([false, false]);
+    expect(out[3]).toSatisfy(Number.isFinite);
+  });
+
   it('gives the limits of GELU and tanh far from zero, and zero at zero', async () => {
     const x = Float32Array.of(0, -0, 1e-30, -1e-30, 30, -30, 1e30, -1e30);
     const values = { x, bias: new Float32Array(8), residual: x };

@@ -54,6 +54,7 @@ function setUp(info: Partial<EngineInfo> = {}, maxBatchPairs = 8) {
     model: model as Model,
     info: { ...fakeInfo, maxTokens: 8, maxBatchTokens: 10, ...info },
     maxBatchPairs,
+    capacityTokens: 10,
     tileRows: 16,
   });
   const batches = () => runs.map(({ sequences }) => sequences.map(logitOf));

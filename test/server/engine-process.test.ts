@@ -150,6 +150,13 @@ describe('the end of the process', () => {
     expect(await engine.exited).toBe('exit code 9');
   });
 
+  test('an engine that can score no more answers with the reason, and its process ends', async () => {
+    const engine = await start();
+    await expect(engine.score([pair(trouble.dead)])).rejects.toMatchObject({ code: 'device-lost' });
+    expect(await engine.exited).toBe('exit code 1');
+    await expect(engine.score([pair(1)])).rejects.toMatchObject({ code: 'engine-stopped' });
+  });
+
   test('close ends it gracefully, and is safe to repeat', async () => {
     const engine = await start();
     await Promise.all([engine.close(), engine.close()]);

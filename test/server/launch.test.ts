@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { rankExample } from '../../src/cli/example.ts';
-import { checkLaunch, type ModelDescription } from '../../src/cli/launch.ts';
+import { checkLaunch } from '../../src/cli/launch.ts';
 import { reportReady, reportStart, type LaunchFacts } from '../../src/cli/report.ts';
 import { readVersion } from '../../src/cli/run.ts';
 import type { ServeFlags } from '../../src/cli/serve-flags.ts';
+import type { ModelDescription } from '../../src/rerank/describe-model-node.ts';
 import { fakeInfo } from '../support/fake-engine.ts';
 import { createFakeReranker, startApp } from './fake-reranker.ts';
 
@@ -34,11 +35,11 @@ const facts: LaunchFacts = { flags, description, source: 'folder', url: 'http://
 
 describe('the command line against the model', () => {
   test.each(['cross-encoder', 'text-decoder', 'vl-decoder'] as const)('%s without --is-embedding', (kind) => {
-    expect(checkLaunch(flags, { ...description, kind })).toBeUndefined();
+    expect(checkLaunch(flags, { ...description, kind })).toBe(512);
   });
 
   test('a cross-encoder with --is-embedding', () => {
-    expect(checkLaunch({ ...flags, isEmbedding: true }, description)).toBeUndefined();
+    expect(checkLaunch({ ...flags, isEmbedding: true }, description)).toBe(512);
   });
 
   test.each([
@@ -51,12 +52,32 @@ describe('the command line against the model', () => {
       'Detected Qwen3-VL reranker, but the server is not in generation mode. Please relaunch without --is-embedding for Qwen3-VL-Reranker models.',
     ],
   ] as const)('a %s with --is-embedding: SGLang’s sentence', (kind, message) => {
-    const refused = () => checkLaunch({ ...flags, isEmbedding: true }, { ...description, kind });
+    const refused = () => checkLaunch({ ...flags, isEmbedding: true }, { ...description, kind, architecture: 'Qwen3' });
     expect(refused).toThrow(expect.objectContaining({ code: 'launch-refused', message }));
   });
 
+  test('other decoders with --is-embedding, and what is recognised and cannot be run', () => {
+    const qwen2: ModelDescription = { ...description, kind: 'text-decoder', architecture: 'Qwen2ForCausalLM' };
+    expect(() => checkLaunch({ ...flags, isEmbedding: true }, qwen2)).toThrow(
+      'Qwen2ForCausalLM is a decoder. Please relaunch without --is-embedding.',
+    );
+    const unknown: ModelDescription = { kind: 'vl-decoder', architecture: 'Qwen3VL', maxTokens: undefined };
+    expect(() => checkLaunch({ ...flags, maxLength: 512 }, unknown)).toThrow(
+      expect.objectContaining({
+        code: 'model-unsupported',
+        message: expect.stringContaining('architecture Qwen3VL is not supported (supported: XLMRoberta') as string,
+      }),
+    );
+  });
+
+  test('decoders read 8192 tokens where no number is given', () => {
+    const decoder: ModelDescription = { kind: 'text-decoder', architecture: 'Qwen3ForCausalLM', maxTokens: 40_960 };
+    expect(checkLaunch(flags, decoder)).toBe(8192);
+    expect(checkLaunch({ ...flags, maxLength: 20_000 }, decoder)).toBe(20_000);
+  });
+
   test('--max-length up to the model’s own', () => {
-    expect(checkLaunch({ ...flags, maxLength: 512 }, description)).toBeUndefined();
+    expect(checkLaunch({ ...flags, maxLength: 512 }, description)).toBe(512);
     expect(() => checkLaunch({ ...flags, maxLength: 513 }, description)).toThrow(
       '[serve] --max-length 513 exceeds what the model can read: 512 tokens (pass that or less, or leave the flag out)',
     );
@@ -71,7 +92,7 @@ describe('the report', () => {
     expect(reportReady(facts, { ...fakeInfo, warnings: [] }, 1234)).toEqual([
       'adapter  no adapter (fake) (software)',
       'weights  f32',
-      'limits   512 tokens a pair (longer ones are cut) · 16384 tokens a batch · 10 documents and 100 bytes a request',
+      'limits   512 tokens a pair (longer ones are cut) · 16384 tokens a batch (a longer pair is one by itself) · 10 documents and 100 bytes a request',
       "ready after 1.2 s at http://127.0.0.1:30000 · POST /v1/rerank answers with SGLang's bare array",
     ]);
   });

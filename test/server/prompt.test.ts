@@ -86,7 +86,7 @@ describe('over HTTP', () => {
     const answers = await Promise.all(documents.map((document) => ask(server, { query: 'q', documents: [document] })));
     expect(answers.map(({ status }) => status)).toEqual([200, 400, 200, 400, 200]);
     expect(answers[1]!.body).toMatchObject({ type: 'BadRequestError', code: 400, param: null });
-    expect(answers[1]!.body['message']).toMatch(/^\[chat template\] .*t.jinja fails: not this one$/);
+    expect(answers[1]!.body['message']).toBe('[chat template] t.jinja fails: not this one');
     expect(answers[3]!.body['message']).toMatch(/fails: it takes more than 500 ms$/);
   });
 

@@ -11,10 +11,11 @@ beforeEach(async () => {
 });
 afterEach(() => app.close());
 
-async function expectUnavailable(response: Response, message: string): Promise<void> {
+/** @param retry whether it makes sense to come back */
+async function expectUnavailable(response: Response, message: string, retry = true): Promise<void> {
   expect(response.status).toBe(503);
-  expect(response.headers.get('retry-after')).toBe('2');
-  expect(response.headers.get('retry-after-ms')).toBe('2000');
+  expect(response.headers.get('retry-after')).toBe(retry ? '2' : null);
+  expect(response.headers.get('retry-after-ms')).toBe(retry ? '2000' : null);
   expect(await response.json()).toEqual({ object: 'error', message, type: '503', param: null, code: 503 });
 }
 
@@ -46,8 +47,8 @@ test('ready once the slot is filled, not ready once it is emptied, and ready aga
   expect((await fetch(`${app.url}/ready`, { method: 'HEAD' })).status).toBe(200);
   expect((await ask()).status).toBe(200);
   slot.empty('failed');
-  await expectUnavailable(await get('/ready'), 'The engine has stopped. Please retry later.');
-  await expectUnavailable(await ask(), 'The engine has stopped. Please retry later.');
+  await expectUnavailable(await get('/ready'), 'The engine has stopped: the server has to be restarted.', false);
+  await expectUnavailable(await ask(), 'The engine has stopped: the server has to be restarted.', false);
   expect((await get('/health')).status).toBe(200);
   slot.fill(createFakeReranker());
   expect((await get('/ready')).status).toBe(200);

@@ -19,6 +19,8 @@ export const trouble = {
   slow: -5,
   /** Answers after 1,500 ms: long enough to be in flight for certain when a test acts on another process. */
   slower: -7,
+  /** Rejects with `device-lost`, and the engine can score no more. */
+  dead: -8,
   /** Blocks the process's event loop for good. */
   spin: -6,
 } as const;
@@ -48,6 +50,8 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   if (model === 'fail-unnamed') throw new TypeError('loading fails without a name');
   if (model === 'load-exit') process.exit(3);
   if (model === 'load-hang') await sleep(2 ** 30);
+  let fail!: (reason: Error) => void;
+  const failed = new Promise<Error>((resolve) => (fail = resolve));
   let batches = 0;
   let aborts = 0;
   return {
@@ -55,18 +59,28 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     async score(pairs, signal) {
       batches++;
       signal?.addEventListener('abort', () => aborts++, { once: true });
-      await misbehave(pairs[0]?.ids[0], signal);
+      await misbehave(pairs[0]?.ids[0], signal, fail);
       return Float32Array.from(pairs, (pair) => fakeLogit(pair.ids));
     },
     // `queuedPairs` reports the aborts seen, which a test has no other way to learn from the outside.
     stats: async () => ({ queuedPairs: aborts, queuedTokens: 0, batches, batchTokens: 0, gpuBytes: 123 }),
+    failed,
     close: async () => {
       if (model === 'close-hang') await sleep(2 ** 30);
     },
   };
 }
 
-async function misbehave(first: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+async function misbehave(
+  first: number | undefined,
+  signal: AbortSignal | undefined,
+  fail: (reason: Error) => void,
+): Promise<void> {
+  if (first === trouble.dead) {
+    const reason = new WgrankError('device-lost', 'fake', 'the device is gone for good');
+    fail(reason);
+    throw reason;
+  }
   if (first === trouble.exit) process.exit(9);
   if (first === trouble.deviceLost) throw new WgrankError('device-lost', 'fake', 'the device is gone');
   if (first === trouble.unnamed) throw new TypeError('a bug');

@@ -2,9 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 
 import { dialectOf, isRerankerTemplate } from '../../src/text/chat-template.ts';
 import { findChatTemplate } from '../../src/text/find-template-node.ts';
-import { familyOf, promptFamilies } from '../../src/text/prompts.ts';
-import { readTokenIds } from '../../src/text/read-token-ids-node.ts';
-import { bpeFormText } from './forms.ts';
+import { familyOf } from '../../src/text/prompts.ts';
 import { closeAll, modelFolder, startEncoder } from './model-folder.ts';
 
 afterAll(closeAll);
@@ -101,24 +99,4 @@ test('families by what the checkpoint is', () => {
   expect(familyOf({ architecture: 'Qwen3ForSequenceClassification', singleToken: false })).toBe('qwen3');
   expect(familyOf({ architecture: 'Qwen3ForCausalLM', singleToken: true })).toBe('zerank');
   expect(familyOf({ architecture: 'Qwen2ForCausalLM', singleToken: false })).toBe('mxbai-rerank-v2');
-});
-
-describe('ids of scoring tokens', () => {
-  test('are those of the real tokenizer', async () => {
-    const answers = Object.values(promptFamilies).flatMap(({ answers: { yes, no } }) => [yes, no ?? 'No']);
-    expect(answers).toEqual(['yes', 'no', '1', '0', 'Yes', 'No']);
-    expect(await readTokenIds(modelFolder(), answers)).toEqual([9693, 2152, 16, 15, 9454, 2753]);
-  });
-
-  test('are undefined for words of several tokens that are no piece, and empty ones', async () => {
-    expect(await readTokenIds(modelFolder({ 'tokenizer.json': bpeFormText('merges') }), ['yes', 'y', ''])).toEqual([
-      undefined,
-      expect.any(Number),
-      undefined,
-    ]);
-  });
-
-  test('need a tokenizer that can be read', async () => {
-    await expect(readTokenIds('/nonexistent', ['yes'])).rejects.toMatchObject({ code: 'tokenizer-invalid' });
-  });
 });

@@ -84,11 +84,13 @@ describe('a prompt that is too long', () => {
   ])('%s without truncation is refused in the words of SGLang', async (_, options) => {
     const encoder = await startEncoder({ ...options, maxLength: 128, truncate: false });
     const { length } = (await encoder.encode('q', [words(10)]))[0]!.ids;
-    expect((await encoder.encode('q', [words(10 + 128 - length)]))[0]!.ids.length).toBe(128);
-    await expect(encoder.encode('q', ['d', words(11 + 128 - length)])).rejects.toMatchObject({
-      code: 'input-too-long',
-      message: "The input (129 tokens) is longer than the model's context length (128 tokens).",
-    });
+    expect((await encoder.encode('q', [words(9 + 128 - length)]))[0]!.ids.length).toBe(127);
+    for (const total of [128, 129]) {
+      await expect(encoder.encode('q', ['d', words(10 + total - length)])).rejects.toMatchObject({
+        code: 'input-too-long',
+        message: `The input (${total} tokens) is longer than the model's context length (128 tokens).`,
+      });
+    }
   });
 });
 
