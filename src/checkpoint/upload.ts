@@ -4,8 +4,12 @@ import { StagingRing } from '../gpu/staging.ts';
 import { elementBytes, elements, type Tensor } from '../tensor/tensor.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { convertElements, storageBytes, storageName } from './convert.ts';
+import { findNotFinite } from './finite.ts';
 import { addReports, exactConversion, type ConversionReport } from './half.ts';
 import type { StorageDtype, WeightSource, WeightUpload } from './weights.ts';
+
+/** How far a software adapter's memory is made ready ahead of what is being copied: the GPU's work while the host reads. */
+const readyAheadBytes = 256 * 2 ** 20;
 
 /** Elements moved at a time: with 4 bytes each a piece of the staging ring. */
 const pieceElements = StagingRing.pieceBytes / 4;
@@ -38,18 +42,32 @@ export async function allocateWeights(gpu: Gpu, uploads: readonly WeightUpload[]
 
 /**
  * Streams a checkpoint into its buffers, from file to mapped memory where the dtype stays as it is.
+ * @param makeReady is called with buffers some time before they are filled
  * @returns how exact the conversion to the GPU's dtype was
+ * @throws WgrankError `numeric-range` for a weight that is NaN or infinite; `checkpoint-invalid`, `device-lost`
  */
 export async function uploadWeights(
   gpu: Gpu,
   checkpoint: Checkpoint,
   uploads: readonly WeightUpload[],
   buffers: ReadonlyMap<Tensor, GPUBuffer>,
+  makeReady?: (buffers: readonly GPUBuffer[]) => Promise<void>,
 ): Promise<ConversionReport> {
   const ring = new StagingRing(gpu);
   const reader = new ElementReader(checkpoint);
   try {
+    let filled = 0;
+    let ready = 0;
+    let next = 0;
     for (const { tensor, sources, compute } of uploads) {
+      const coming: GPUBuffer[] = [];
+      for (; next < uploads.length && ready <= filled + readyAheadBytes; next++) {
+        const buffer = buffers.get(uploads[next]!.tensor)!;
+        coming.push(buffer);
+        ready += buffer.size;
+      }
+      if (coming.length > 0) await makeReady?.(coming);
+      filled += buffers.get(tensor)!.size;
       if (compute) await writeValues(ring, buffers.get(tensor)!, await compute((source) => reader.values(source)));
       const dtype = tensor.dtype as StorageDtype;
       const size = elementBytes[dtype];
@@ -68,6 +86,13 @@ export async function uploadWeights(
     ring.destroy();
   }
   return reader.report;
+}
+
+function refuseNotFinite({ name, dtype }: WeightSource['info'], first: number, bytes: Uint8Array): void {
+  const found = findNotFinite(dtype, bytes);
+  if (found < 0) return;
+  const what = `element ${first + found} of ${JSON.stringify(name)} is NaN or infinite (a damaged export?)`;
+  throw new WgrankError('numeric-range', 'weights', what);
 }
 
 async function writeValues(ring: StagingRing, target: GPUBuffer, values: Float32Array): Promise<void> {
@@ -91,11 +116,15 @@ class ElementReader {
   async read({ info, firstElement }: WeightSource, at: number, dtype: StorageDtype, into: Uint8Array): Promise<void> {
     const size = storageBytes[info.dtype];
     const begin = (firstElement + at) * size;
-    if (storageName[info.dtype] === dtype) return this.#checkpoint.read(info.name, begin, into);
+    if (storageName[info.dtype] === dtype) {
+      await this.#checkpoint.read(info.name, begin, into);
+      return refuseNotFinite(info, firstElement + at, into);
+    }
     const bytes = (into.byteLength / elementBytes[dtype]) * size;
     if (this.#stored.length < bytes) this.#stored = new Uint8Array(bytes);
     const stored = this.#stored.subarray(0, bytes);
     await this.#checkpoint.read(info.name, begin, stored);
+    refuseNotFinite(info, firstElement + at, stored);
     this.report = addReports(this.report, convertElements(info.dtype, dtype, stored, into));
   }
 

@@ -37,10 +37,11 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     }
     const buffers = await allocateWeights(gpu, uploads);
     const pipelines = new PipelineCache(gpu, readShaderFile);
-    if (gpu.traits.software) await touchPages(gpu, pipelines, buffers.values());
+    const device = gpu;
+    const makeReady = (coming: readonly GPUBuffer[]) => touchPages(device, pipelines, coming);
     const [plan, report] = await both(
       Plan.make(gpu, pipelines, planned.graph, planned.capacity, (tensor) => buffers.get(tensor)!),
-      uploadWeights(gpu, checkpoint, uploads, buffers),
+      uploadWeights(gpu, checkpoint, uploads, buffers, gpu.traits.software ? makeReady : undefined),
     );
     if (report.overflow > 0) {
       throw new WgrankError(

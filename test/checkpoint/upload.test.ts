@@ -129,6 +129,25 @@ describe('uploading', () => {
     await expect(allocateWeights(gpu, weights.finish([]))).rejects.toMatchObject({ code: 'out-of-memory' });
   });
 
+  test.each([
+    ['F32', 'f32', new Uint8Array(new Float32Array([1, 2, 3, Infinity]).buffer)],
+    ['F32', 'f16', new Uint8Array(new Float32Array([1, 2, 3, Number.NaN]).buffer)],
+    ['F16', 'f16', new Uint8Array(new Uint16Array([0x7bff, 0xfbff, 1, 0xfc00]).buffer)],
+    ['F16', 'f32', new Uint8Array(new Uint16Array([0x7bff, 0xfbff, 1, 0x7e01]).buffer)],
+    ['BF16', 'bf16', new Uint8Array(new Uint16Array([0x7f7f, 0xff7f, 1, 0x7f80]).buffer)],
+  ] as const)('a weight of %s to %s that is no number is refused with its place', async (dtype, storage, bytes) => {
+    const checkpoint = inMemory({ w: { dtype, shape: [1, 4], bytes } });
+    const weights = Weights.of(checkpoint, storage, 2 ** 20);
+    weights.wholeTable('w', 1, 4);
+    const uploads = weights.finish([]);
+    const buffers = await allocateWeights(gpu, uploads);
+    await expect(uploadWeights(gpu, checkpoint, uploads, buffers)).rejects.toMatchObject({
+      code: 'numeric-range',
+      message: '[weights] element 3 of "w" is NaN or infinite (a damaged export?)',
+    });
+    for (const buffer of buffers.values()) gpu.destroyBuffer(buffer);
+  });
+
   test('a failing read fails the upload and frees the staging slots', async () => {
     const layer = f32(4, 4);
     const checkpoint = { ...inMemory({ w: layer }), read: () => Promise.reject(new Error('the disk is gone')) };
