@@ -64,7 +64,7 @@ function refuseLossy(name: string, text: string): void {
       'template-invalid',
       'chat template',
       `${name} loses the ${slot}: what it renders does not hold it, so that scores would mean nothing (--chat-template takes ` +
-        'a file that keeps both, such as examples/chat_template/qwen3_reranker_official.jinja or qwen3_reranker.jinja)',
+        'a file that keeps both, such as examples/chat_template/qwen3_reranker.jinja or qwen3_reranker_official.jinja)',
     );
   }
 }
