@@ -4,8 +4,8 @@
  *   npm run build && npx tsx bench/server/load.bench.ts --model FOLDER [--dtype f16] [--rounds 3]
  *
  * Each round starts the engine's process as the server does, waits for `ready`, scores one short pair and ends it. The files
- * are read once before, so that the page cache is warm. On a software adapter GPU buffers are host memory of the process:
- * "beside buffers" is its peak less their bytes.
+ * are read once before, so that the page cache is warm. On a software adapter GPU buffers are host memory of the process, and what
+ * of them was never written is not resident: its peak less their bytes can be negative.
  */
 import { createReadStream, readdirSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -42,15 +42,15 @@ for (let round = 1; round <= Number(values.rounds); round++) {
   const engine = await spawnEngine({ modelDir, dtype: values.dtype as WeightDtype });
   const ready = (performance.now() - started) / 1000;
   const processor = processorSeconds(engine.pid);
-  const loaded = residentBytes(engine.pid);
   const { gpuBytes } = await engine.stats();
   const [logit] = await engine.score([{ ids: Int32Array.of(0, 5, 6, 2, 2, 7, 8, 9, 2), truncatedTokens: 0 }]);
   const { peak } = residentBytes(engine.pid);
   const { adapter, dtype } = engine.info;
   await engine.close();
   if (round === 1) console.log(`${adapter}, weights ${dtype}, GPU buffers ${mib(gpuBytes)} MiB`);
+  const beyond = `${mib(peak - fileBytes)} MiB beyond the weights, ${mib(peak - gpuBytes)} MiB beyond all GPU buffers`;
   console.log(
-    `round ${round}: ready after ${ready.toFixed(2)} s (processor ${processor.toFixed(2)} s) · peak ${mib(loaded.peak)} MiB, beside buffers ` +
-      `${mib(loaded.peak - gpuBytes)} MiB (${mib(peak - gpuBytes)} MiB after a pair, logit ${logit?.toFixed(4)}) · load ${loadavg()[0]?.toFixed(1)}`,
+    `round ${round}: ready after ${ready.toFixed(2)} s (processor ${processor.toFixed(2)} s) · peak ${mib(peak)} MiB, ${beyond} · ` +
+      `a pair's logit ${logit?.toFixed(4)} · load ${loadavg()[0]?.toFixed(1)}`,
   );
 }
