@@ -39,16 +39,9 @@ export interface OpenedGpu {
 export async function openGpu(): Promise<OpenedGpu> {
   if (os.platform() === 'linux') process.env['XDG_RUNTIME_DIR'] ??= os.tmpdir(); // Mesa complains on stderr without it
   const adapter = await requestAdapter();
-  if (adapter) return openDevice(adapter, []);
-  const installed = await installSwiftShader();
-  const fallback = installed ? await requestAdapter() : null;
-  if (fallback) {
-    return openDevice(fallback, [
-      'no GPU and no system Vulkan driver was found: running on SwiftShader, a CPU rasteriser meant for tests and very slow. ' +
-        'For a GPU install its Vulkan driver; without one Mesa’s lavapipe (25 or newer) is several times faster' +
-        (existsSync('/etc/debian_version') ? ' (scripts/install-lavapipe.sh)' : ''),
-    ]);
-  }
+  if (adapter) return openDevice(adapter);
+  const fallback = (await installSwiftShader()) ? await requestAdapter() : null;
+  if (fallback) return openDevice(fallback);
   throw new WgrankError(
     'adapter-missing',
     'gpu',
@@ -73,7 +66,7 @@ async function requestAdapter(): Promise<GPUAdapter | null> {
   }
 }
 
-async function openDevice(adapter: GPUAdapter, warnings: string[]): Promise<OpenedGpu> {
+async function openDevice(adapter: GPUAdapter): Promise<OpenedGpu> {
   const requiredFeatures = wantedFeatures.filter((feature) => adapter.features.has(feature));
   const requiredLimits: Record<string, number> = {};
   for (const name in adapter.limits) {
@@ -89,10 +82,19 @@ async function openDevice(adapter: GPUAdapter, warnings: string[]): Promise<Open
     subgroupSize: fixedSubgroupSize(device.features, info),
     timestamps: device.features.has('timestamp-query'),
   };
+  const warnings = /swiftshader/i.test(traits.adapter) ? [slowAdapter()] : [];
   return { gpu: new Gpu(device, traits, politeDawn()), warnings };
 }
 
 function fixedSubgroupSize(features: GPUSupportedFeatures, info: GPUAdapterInfo): number {
   const { subgroupMinSize: min, subgroupMaxSize: max } = info;
   return features.has('subgroups') && min === max ? (min ?? 0) : 0;
+}
+
+function slowAdapter(): string {
+  return (
+    'no GPU and no system Vulkan driver was found: running on SwiftShader, a CPU rasteriser meant for tests and very slow. ' +
+    'For a GPU install its Vulkan driver; without one Mesa’s lavapipe (25 or newer) is many times faster' +
+    (existsSync('/etc/debian_version') ? ' (scripts/install-lavapipe.sh)' : '')
+  );
 }

@@ -44,8 +44,13 @@ function timeEncode(text: string): number {
 test.each(inputs)('%s take n·log n time', (_, make) => {
   const size = 30_000;
   timeEncode(make(6000));
-  const once = timeEncode(make(size));
-  const fourfold = timeEncode(make(4 * size));
-  expect(fourfold).toBeLessThan(1000);
-  expect(fourfold / Math.max(once, 15)).toBeLessThan(9);
+  let growth = Infinity;
+  // A collection of garbage or a neighbour can fall into one side of a comparison, but not into all of them.
+  for (let attempt = 0; attempt < 4 && growth >= 9; attempt++) {
+    const once = timeEncode(make(size));
+    const fourfold = timeEncode(make(4 * size));
+    expect(fourfold).toBeLessThan(1000);
+    growth = fourfold / Math.max(once, 15);
+  }
+  expect(growth).toBeLessThan(9);
 });
