@@ -4,7 +4,7 @@
 // consts     ROWS rows of 32 columns per workgroup, a multiple of 8
 // dispatch   x: ceil(R / ROWS), y: ceil(N / 32); workgroups of 8 lanes, 4 columns per lane
 // why        lavapipe pays as much for one load that is the same for all lanes as for a gather of 8 addresses, so each lane
-//            loads the x of one row and the others get it by a shuffle, which compiles to a register permutation: four times
+//            loads the x of one row and the others get it by a shuffle, which compiles to a register permutation: three times
 //            the speed of matmul.wgsl there
 enable subgroups;
 

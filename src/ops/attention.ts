@@ -37,7 +37,7 @@ export function runsAttention(name: AttentionVariantName, { subgroupSize }: Kern
 
 /**
  * The variant for an adapter. GPUs keep a row per thread. On lavapipe rows in registers cost ten seconds of compilation and
- * run at a fifth of the speed of the blocked form, which is five times as fast again where lanes can share what they load.
+ * run at half the speed of the blocked form at most, which is five times as fast again where lanes can share what they load.
  */
 export function chooseAttention(traits: KernelTraits): AttentionVariantName {
   if (!traits.software) return 'registers';

@@ -32,7 +32,7 @@ export function runsMatmul(name: MatmulVariantName, { subgroupSize }: KernelTrai
 
 /**
  * The variant for an adapter. GPUs: tiles through workgroup memory. CPU rasterisers compute from registers: with rows shared
- * by shuffles on lavapipe, where that is four times as fast. One variant for all row counts, so that a row's
+ * by shuffles on lavapipe, where that is three times as fast. One variant for all row counts, so that a row's
  * bits never depend on how many rows share its batch.
  */
 export function chooseMatmul(traits: KernelTraits): MatmulVariantName {

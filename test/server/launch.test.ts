@@ -3,29 +3,11 @@ import { rankExample } from '../../src/cli/example.ts';
 import { checkLaunch } from '../../src/cli/launch.ts';
 import { reportReady, reportStart, type LaunchFacts } from '../../src/cli/report.ts';
 import { readVersion } from '../../src/cli/run.ts';
-import type { ServeFlags } from '../../src/cli/serve-flags.ts';
 import type { ModelDescription } from '../../src/rerank/describe-model-node.ts';
 import { fakeInfo } from '../support/fake-engine.ts';
+import { plainFlags as flags } from '../support/serve-flags.ts';
 import { createFakeReranker, startApp } from './fake-reranker.ts';
 
-const flags: ServeFlags = {
-  modelPath: 'm',
-  host: '127.0.0.1',
-  port: 30000,
-  isEmbedding: false,
-  dtype: 'auto',
-  servedModelName: undefined,
-  maxLength: undefined,
-  truncate: true,
-  chatTemplate: undefined,
-  escapeSpecialTokens: false,
-  maxBatchTokens: undefined,
-  maxBodyBytes: 100,
-  maxDocuments: 10,
-  tokenizerWorkers: undefined,
-  example: false,
-  ignored: [],
-};
 const description: ModelDescription = {
   kind: 'cross-encoder',
   architecture: 'XLMRobertaForSequenceClassification',

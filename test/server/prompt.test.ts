@@ -8,6 +8,7 @@ import { serve, type RunningServer } from '../../src/server/serve.ts';
 import { createEncoder, type EncoderOptions } from '../../src/text/create-encoder-node.ts';
 import type { EncodeOptions } from '../../src/text/encoded-pair.ts';
 import { loadEngine } from '../support/fake-engine.ts';
+import { plainFlags } from '../support/serve-flags.ts';
 import { closeAll, modelFolder } from '../text/model-folder.ts';
 import { createFakeParts } from './fake-parts.ts';
 import { postRerank } from './fake-reranker.ts';
@@ -133,25 +134,6 @@ test('the reranker hands the instruction and the signal to the encoder', async (
 });
 
 describe('the command line', () => {
-  const flags: ServeFlags = {
-    modelPath: 'm',
-    host: '127.0.0.1',
-    port: 0,
-    isEmbedding: false,
-    dtype: 'auto',
-    servedModelName: undefined,
-    maxLength: undefined,
-    truncate: true,
-    chatTemplate: undefined,
-    escapeSpecialTokens: false,
-    maxBatchTokens: undefined,
-    maxBodyBytes: 100,
-    maxDocuments: 10,
-    tokenizerWorkers: undefined,
-    example: false,
-    ignored: [],
-  };
-
   /** What `launch` asks the encoder for; the launch itself is refused. */
   async function optionsOf(kind: EncoderOptions['kind'], maxTokens: number, changed: Partial<ServeFlags> = {}) {
     let seen: EncoderOptions | undefined;
@@ -165,7 +147,7 @@ describe('the command line', () => {
       },
     };
     const quiet = { log: () => undefined, print: () => undefined };
-    await expect(launch({ ...flags, ...changed }, parts, quiet)).rejects.toBe(refused);
+    await expect(launch({ ...plainFlags, ...changed }, parts, quiet)).rejects.toBe(refused);
     return seen!;
   }
 
