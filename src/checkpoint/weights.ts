@@ -119,6 +119,25 @@ export class Weights {
     return this.stackedLinear([name], n, k);
   }
 
+  /** Rows `first` … of a layer of `n` rows, as a layer of its own. */
+  linearRows(name: string, [n, k]: readonly [number, number], first: number, rows: number): BiasedLinear {
+    const cut = (source: WeightSource, columns: number) => ({
+      ...source,
+      firstElement: first * columns,
+      elements: rows * columns,
+    });
+    const weight = cut(this.#source(`${name}.weight`, [n, k]), k);
+    const bias = cut(this.#source(`${name}.bias`, [n]), 1);
+    return { weight: this.#add(this.#ledger.storage, [rows, k], [weight]), bias: this.#add('f32', [rows], [bias]) };
+  }
+
+  /** A convolution whose steps are as long as its kernel: a layer over the kernel's elements, one row each place. */
+  patchLinear(name: string, n: number, kernel: readonly number[]): BiasedLinear {
+    const k = kernel.reduce((product, size) => product * size, 1);
+    const weight = this.#add(this.#ledger.storage, [n, k], [this.#source(`${name}.weight`, [n, ...kernel])]);
+    return { weight, bias: this.vector(`${name}.bias`, n) };
+  }
+
   /** Several layers of the same input as one: their rows one below the other. @param n rows of each */
   stackedLinear(names: readonly string[], n: number, k: number): BiasedLinear {
     const weight = this.stackedWeights(names, n, k);

@@ -1,6 +1,6 @@
 import type { ShaderSpec } from '../gpu/shader.ts';
 import { WgrankError } from '../errors.ts';
-import type { Dim, Dtype, Sizes, Tensor } from '../tensor/tensor.ts';
+import { owner, type Dim, type Dtype, type Sizes, type Tensor } from '../tensor/tensor.ts';
 
 /** A number that a launch needs: known when recorded, or a function of the batch's sizes. */
 export type Expression = number | ((sizes: Sizes) => number);
@@ -26,6 +26,7 @@ export class Graph {
   readonly launches: Launch[] = [];
   readonly inputs: Tensor[] = [];
   readonly outputs: Tensor[] = [];
+  readonly stores: Tensor[] = [];
 
   /** A tensor that the host writes before every batch. */
   input(name: string, dtype: Dtype, shape: readonly Dim[]): Tensor {
@@ -39,14 +40,28 @@ export class Graph {
     return { name, dtype, shape, role: 'intermediate' };
   }
 
+  /** A tensor that other plans fill before a batch that reads it, and that keeps its bytes between batches. */
+  store(name: string, dtype: Dtype, shape: readonly number[]): Tensor {
+    const tensor: Tensor = { name, dtype, shape, role: 'store' };
+    this.stores.push(tensor);
+    return tensor;
+  }
+
+  /** The same bytes in another shape of as many elements: rows that lie one behind the other, read as fewer and longer ones. */
+  view(tensor: Tensor, shape: readonly Dim[]): Tensor {
+    return { ...tensor, shape, of: owner(tensor) };
+  }
+
   /** Keeps a tensor's bytes until the end of the batch, for reading back. */
   output(tensor: Tensor): void {
     this.outputs.push(tensor);
   }
 
   launch(launch: Launch): void {
-    // Two writable bindings of one range are invalid in WebGPU, and all but weights may be writable.
-    const writable = launch.bindings.filter((tensor) => tensor && tensor.role !== 'weight');
+    // Two writable bindings of one range are invalid in WebGPU, and all but weights and stores may be writable.
+    const writable = launch.bindings.flatMap((tensor) =>
+      tensor && tensor.role !== 'weight' && tensor.role !== 'store' ? [owner(tensor)] : [],
+    );
     if (new Set(writable).size !== writable.length) {
       throw new WgrankError(
         'shape-mismatch',

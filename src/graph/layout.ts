@@ -1,5 +1,5 @@
 import { WgrankError } from '../errors.ts';
-import { describe, elementBytes, elements, type Sizes, type Tensor } from '../tensor/tensor.ts';
+import { describe, elementBytes, elements, owner, type Sizes, type Tensor } from '../tensor/tensor.ts';
 import type { Graph } from './graph.ts';
 
 /** A tensor's place: which arena, and where in it. */
@@ -34,6 +34,7 @@ export function capacityBytes(tensor: Tensor, capacity: Sizes): number {
  * @throws WgrankError `out-of-memory` when one tensor exceeds a binding
  */
 export function layOut(graph: Graph, capacity: Sizes, limits: { buffer: number; binding: number }): Layout {
+  checkViews(graph, capacity);
   const lives = lifetimes(graph);
   const bySize = [...lives].toSorted(([a], [b]) => capacityBytes(b, capacity) - capacityBytes(a, capacity));
   const spans = new Map<Tensor, Span>();
@@ -59,19 +60,29 @@ export function layOut(graph: Graph, capacity: Sizes, limits: { buffer: number; 
   return { places: spans, arenas };
 }
 
+/** A view that is longer than its tensor would reach into what lies behind it. */
+function checkViews(graph: Graph, capacity: Sizes): void {
+  for (const tensor of graph.launches.flatMap(({ bindings }) => bindings)) {
+    if (!tensor?.of || elements(tensor.shape, capacity) === elements(tensor.of.shape, capacity)) continue;
+    const shapes = `${describe(tensor)} of ${describe(tensor.of)} with ${JSON.stringify(capacity)}`;
+    throw new WgrankError('shape-mismatch', 'plan', `${tensor.name} is read as ${shapes} (expected as many elements)`);
+  }
+}
+
 /** First and last launch that touch each intermediate; outputs live to the end. */
 function lifetimes(graph: Graph): Map<Tensor, [first: number, last: number]> {
   const lives = new Map<Tensor, [number, number]>();
   graph.launches.forEach((launch, i) => {
-    for (const tensor of launch.bindings) {
-      if (tensor?.role !== 'intermediate') continue;
+    for (const bound of launch.bindings) {
+      if (bound?.role !== 'intermediate') continue;
+      const tensor = owner(bound);
       const life = lives.get(tensor);
       if (life) life[1] = i;
       else if (launch.writes.includes(tensor)) lives.set(tensor, [i, i]);
       else throw new WgrankError('shape-mismatch', launch.op, `${tensor.name} is read before anything has written it`);
     }
   });
-  for (const output of graph.outputs) {
+  for (const output of graph.outputs.map(owner)) {
     const life = lives.get(output);
     if (life) life[1] = graph.launches.length;
     else if (output.role === 'intermediate')

@@ -3,12 +3,22 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { PipelineCache } from '../gpu/pipelines.ts';
 import { Profiler, type LaunchTime } from '../gpu/profiler.ts';
 import { ReadbackRing } from '../gpu/readback.ts';
-import { elementBytes, elements, sizeOf, type Sizes, type Tensor } from '../tensor/tensor.ts';
+import { elementBytes, elements, owner, sizeOf, type Sizes, type Tensor } from '../tensor/tensor.ts';
 import type { Graph, Launch } from './graph.ts';
 import { capacityBytes, layOut, type Layout } from './layout.ts';
 
 /** Finds a weight's buffer; the whole buffer is bound. */
 export type WeightBuffers = (tensor: Tensor) => GPUBuffer;
+
+/** Rows of an output, and where in a buffer they go. */
+export interface RowCopy {
+  readonly output: Tensor;
+  readonly first: number;
+  readonly rows: number;
+  readonly target: GPUBuffer;
+  /** Row of the target. */
+  readonly at: number;
+}
 
 export type HostArray = Uint32Array | Int32Array | Float32Array;
 
@@ -92,7 +102,7 @@ export class Plan {
         ];
         launch.bindings.forEach((tensor, at) => {
           if (!tensor) return;
-          const place = buffers.get(tensor);
+          const place = buffers.get(owner(tensor));
           const resource = place
             ? { buffer: place.buffer, offset: place.offset, size: place.bytes }
             : { buffer: weights(tensor) };
@@ -115,6 +125,39 @@ export class Plan {
    */
   async run(sizes: Sizes, inputs: Readonly<Record<string, HostArray>>): Promise<Float32Array[]> {
     this.#write(sizes, inputs);
+    const encoder = this.#encode(sizes);
+    const reads = this.#graph.outputs.map((tensor, i) => {
+      const { buffer, offset } = this.#buffers.get(owner(tensor))!;
+      const bytes = elements(tensor.shape, sizes) * elementBytes[tensor.dtype];
+      const commands = i === 0 ? encoder : this.#gpu.device.createCommandEncoder();
+      return this.#readback.submitAndRead(commands, buffer, offset, bytes);
+    });
+    return (await Promise.all(reads)).map((bytes) => new Float32Array(bytes));
+  }
+
+  /**
+   * Runs one batch whose outputs stay on the GPU: rows of them are copied into buffers that other plans read. There is nothing
+   * to wait for: the queue keeps the order, and whatever is submitted later finds the rows.
+   * @throws WgrankError `shape-mismatch`
+   */
+  deliver(sizes: Sizes, inputs: Readonly<Record<string, HostArray>>, copies: readonly RowCopy[]): void {
+    this.#write(sizes, inputs);
+    const encoder = this.#encode(sizes);
+    for (const { output, first, rows, target, at } of copies) {
+      const { buffer, offset } = this.#buffers.get(owner(output))!;
+      const rowBytes = elements(output.shape.slice(1)) * elementBytes[output.dtype];
+      encoder.copyBufferToBuffer(buffer, offset + first * rowBytes, target, at * rowBytes, rows * rowBytes);
+    }
+    this.#gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /** The buffer of a store, for `deliver` of another plan. */
+  bufferOf(store: Tensor): GPUBuffer {
+    return this.#buffers.get(store)!.buffer;
+  }
+
+  /** Submits all launches but the last few. @returns what those are encoded in, to be submitted by the caller */
+  #encode(sizes: Sizes): GPUCommandEncoder {
     const { device } = this.#gpu;
     let encoder = device.createCommandEncoder();
     for (let at = 0; at < this.#steps.length; at += launchesPerSubmit) {
@@ -126,13 +169,7 @@ export class Plan {
       for (const step of this.#steps.slice(at, at + launchesPerSubmit)) encodeStep(pass, step, sizes);
       pass.end();
     }
-    const reads = this.#graph.outputs.map((tensor, i) => {
-      const { buffer, offset } = this.#buffers.get(tensor)!;
-      const bytes = elements(tensor.shape, sizes) * elementBytes[tensor.dtype];
-      const commands = i === 0 ? encoder : device.createCommandEncoder();
-      return this.#readback.submitAndRead(commands, buffer, offset, bytes);
-    });
-    return (await Promise.all(reads)).map((bytes) => new Float32Array(bytes));
+    return encoder;
   }
 
   /** Runs one batch with a timestamp pair around every launch: slower, for benches. @returns launches in order */
@@ -161,7 +198,7 @@ export class Plan {
     }
   }
 
-  /** Frees arenas, inputs and parameters; weights belong to others. */
+  /** Frees arenas, inputs, stores and parameters; weights belong to others. */
   destroy(): void {
     this.#readback.destroy();
     for (const buffer of [this.#params, ...[...this.#buffers.values()].map((place) => place.buffer)]) {
@@ -235,7 +272,7 @@ function allocate(gpu: Gpu, graph: Graph, capacity: Sizes, layout: Layout) {
   for (const [tensor, { arena, offset, bytes }] of layout.places) {
     buffers.set(tensor, { buffer: arenas[arena]!, offset, bytes });
   }
-  for (const tensor of graph.inputs) {
+  for (const tensor of [...graph.inputs, ...graph.stores]) {
     const bytes = capacityBytes(tensor, capacity);
     buffers.set(tensor, { buffer: gpu.createBuffer(tensor.name, bytes, usage), offset: 0, bytes });
   }

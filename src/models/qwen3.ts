@@ -5,7 +5,7 @@ import { rotaryTable } from '../nn/rotary.ts';
 import { WgrankError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { RecordContext } from './model.ts';
-import type { Qwen3Config } from './qwen3-config.ts';
+import type { DecoderConfig, Qwen3Config } from './qwen3-config.ts';
 
 // Qwen3 (Yang et al. 2025, arXiv 2505.09388) as a reranker: the last token's state, and one vector instead of the vocabulary.
 // T tokens of the batch · S sequences · C hidden · F intermediate · V vocabulary · H query heads · G key-value heads · D head
@@ -23,7 +23,7 @@ interface LayerWeights {
   readonly down: Linear; //               [C, F]
 }
 
-interface Qwen3Weights {
+export interface Qwen3Weights {
   readonly tokens: readonly Tensor[]; // [V, C] in parts
   readonly layers: readonly LayerWeights[];
   readonly norm: RmsNorm; //             [C]
@@ -45,7 +45,7 @@ export function decoderBlock(
   positions: Tensor,
   asking: Asking,
   w: LayerWeights,
-  c: Qwen3Config,
+  c: DecoderConfig,
 ): Tensor {
   const chosen = (t: Tensor) => (asking.rows ? net.rows(t, asking.rows) : t);
   const n = net.rmsNorm(x, w.inputNorm); //                                                        [T, C]
@@ -60,11 +60,26 @@ export function decoderBlock(
 
 /** Token ids to one logit per sequence, read from its last token. */
 export function qwen3(net: Net, batch: SharedInputs, w: Qwen3Weights, c: Qwen3Config) {
+  return decode(net, net.embedding(batch.ids, w.tokens, { kind: 'none' }), batch, w, c);
+}
+
+/**
+ * Embeddings [T, C] to one logit per sequence.
+ * @param inject what is added behind a layer, where more than text is read
+ */
+export function decode(
+  net: Net,
+  embeddings: Tensor,
+  batch: SharedInputs,
+  w: Qwen3Weights,
+  c: DecoderConfig,
+  inject: (x: Tensor, layer: number) => Tensor = (x) => x,
+) {
   const { positions, tiles } = batch;
-  let x = net.embedding(batch.ids, w.tokens, { kind: 'none' }); // [T, C]
+  let x = embeddings; // [T, C]
   const taps: Record<string, Tensor> = { embeddings: x };
   w.layers.slice(0, -1).forEach((layer, i) => {
-    x = decoderBlock(net, x, positions, { positions, tiles }, layer, c); // [T, C]
+    x = inject(decoderBlock(net, x, positions, { positions, tiles }, layer, c), i); // [T, C]
     taps[`layer${i}`] = x;
   });
   const scored = { positions: batch.scoredPositions, tiles: batch.scoredTiles, rows: batch.scored };
@@ -74,9 +89,18 @@ export function qwen3(net: Net, batch: SharedInputs, w: Qwen3Weights, c: Qwen3Co
   return { logits, taps: { ...taps, [`layer${w.layers.length - 1}`]: last, final } };
 }
 
-/** Names as Hugging Face writes them, with and without the prefix `model.`. */
-export function qwen3Weights(root: Weights, c: Qwen3Config, context: RecordContext): Qwen3Weights {
-  const base = root.at(root.has('model.embed_tokens.weight') ? 'model' : '');
+/** The decoder's tensors below the first of some prefixes that has them: exports differ in it. */
+export function findDecoder(root: Weights, prefixes: readonly string[]): Weights {
+  const found = prefixes.find((prefix) => root.at(prefix).has('embed_tokens.weight'));
+  return root.at(found ?? prefixes[0]!);
+}
+
+/**
+ * Names as Hugging Face writes them.
+ * @param base where the decoder's tensors are
+ * @param root where the output layer's are
+ */
+export function qwen3Weights(base: Weights, root: Weights, c: Qwen3Config, context: RecordContext): Qwen3Weights {
   const norm = (p: Weights, name: string, size: number): RmsNorm => ({
     weight: p.vector(`${name}.weight`, size),
     eps: c.rmsNormEps,
@@ -94,8 +118,8 @@ export function qwen3Weights(root: Weights, c: Qwen3Config, context: RecordConte
       inputNorm: norm(p, 'input_layernorm', c.hidden),
       query: stacked(attention, ['q_proj'], c.heads * c.headSize),
       keyValue: stacked(attention, ['k_proj', 'v_proj'], c.kvHeads * c.headSize),
-      queryRotary: { table, norm: headNorm('q_norm') },
-      keyRotary: { table, norm: headNorm('k_norm') },
+      queryRotary: { table, norm: headNorm('q_norm'), axes: c.rotaryAxes },
+      keyRotary: { table, norm: headNorm('k_norm'), axes: c.rotaryAxes },
       output: attention.stackedWeights(['o_proj'], c.hidden, c.heads * c.headSize),
       postAttentionNorm: norm(p, 'post_attention_layernorm', c.hidden),
       gate: p.stackedWeights(['mlp.gate_proj'], c.intermediate, c.hidden),

@@ -3,6 +3,7 @@ import type { JsonValue } from '../checkpoint/json-value.ts';
 import { WgrankError } from '../errors.ts';
 import type { ModelFromConfig } from './model.ts';
 import { qwen3FromConfig } from './qwen3-config.ts';
+import { qwen3VlFromConfig } from './qwen3-vl-config.ts';
 import { xlmRobertaFromConfig } from './xlm-roberta-config.ts';
 
 /** How a model turns a pair into a score; decides defaults of the HTTP API. */
@@ -20,7 +21,7 @@ export const families: Readonly<Record<string, Family>> = {
   Qwen3ForCausalLM: { kind: 'text-decoder', fromConfig: qwen3FromConfig },
   Qwen3ForSequenceClassification: { kind: 'text-decoder', fromConfig: qwen3FromConfig },
   Qwen2ForCausalLM: { kind: 'text-decoder', fromConfig: qwen3FromConfig },
-  Qwen3VLForConditionalGeneration: { kind: 'vl-decoder' },
+  Qwen3VLForConditionalGeneration: { kind: 'vl-decoder', fromConfig: qwen3VlFromConfig },
 };
 
 const supported = Object.entries(families).flatMap(([name, { fromConfig }]) => (fromConfig ? [name] : []));

@@ -7,10 +7,13 @@ import { embedding, type Positional } from '../ops/embedding.ts';
 import type { Epilogue } from '../ops/epilogue.ts';
 import { gatherRows } from '../ops/gather-rows.ts';
 import { head } from '../ops/head.ts';
+import { injectRows, type InjectMode } from '../ops/inject-rows.ts';
+import { interpolateRows } from '../ops/interpolate-rows.ts';
 import { layerNorm } from '../ops/layer-norm.ts';
 import { chooseMatmul, matmul, type MatmulVariantName } from '../ops/matmul.ts';
+import { patchify, type PatchFormat } from '../ops/patchify.ts';
 import { rmsNorm } from '../ops/rms-norm.ts';
-import { rope, type HeadNorm } from '../ops/rope.ts';
+import { rope, type HeadNorm, type RotaryAxes } from '../ops/rope.ts';
 import { swiglu } from '../ops/swiglu.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -27,10 +30,11 @@ export interface RmsNorm {
   readonly eps: number;
 }
 
-/** Cosines and sines by position `[P, D]`, and the norm that heads get before they are turned. */
+/** Cosines and sines by position `[P, D]`, the norm that heads get before they are turned, and which positions turn what. */
 export interface Rotary {
   readonly table: Tensor;
   readonly norm: RmsNorm | undefined;
+  readonly axes: RotaryAxes;
 }
 
 /** A single output row: weight `[C]`, bias `[1]`. */
@@ -47,14 +51,21 @@ export class Net {
   readonly graph: Graph;
   readonly #matmul: MatmulVariantName;
   readonly #attention: AttentionVariantName;
+  readonly #traits: KernelTraits;
   readonly #fused: boolean;
 
   /** @param fused false runs every epilogue as a launch of its own: slower, and equal bit for bit */
   constructor(graph: Graph, traits: KernelTraits, fused = true) {
     this.graph = graph;
+    this.#traits = traits;
     this.#matmul = chooseMatmul(traits);
     this.#attention = chooseAttention(traits);
     this.#fused = fused;
+  }
+
+  /** The same layers on another graph, one that runs before or after this one. */
+  beside(graph: Graph): Net {
+    return new Net(graph, this.#traits, this.#fused);
   }
 
   /** Query rows that one attention tile holds at the most. */
@@ -75,6 +86,11 @@ export class Net {
   /** GELU(x·Wᵀ + b), exact erf form. [R, K] → [R, N] */
   linearGelu(x: Tensor, { weight, bias }: BiasedLinear): Tensor {
     return this.#product(x, weight, { kind: 'bias-gelu', bias });
+  }
+
+  /** GELU(x·Wᵀ + b) by its tanh approximation. [R, K] → [R, N] */
+  linearGeluTanh(x: Tensor, { weight, bias }: BiasedLinear): Tensor {
+    return this.#product(x, weight, { kind: 'bias-gelu-tanh', bias });
   }
 
   /** tanh(x·Wᵀ + b). [R, K] → [R, N] */
@@ -98,9 +114,9 @@ export class Net {
   }
 
   /** The first `rotated` heads normed, where there is a norm, and turned by their position; the others as they are. [T, H·D] → [T, H·D] */
-  rope(x: Tensor, positions: Tensor, { table, norm }: Rotary, heads: number, rotated = heads): Tensor {
+  rope(x: Tensor, positions: Tensor, { table, norm, axes }: Rotary, heads: number, rotated = heads): Tensor {
     const headNorm: HeadNorm = norm ? { kind: 'rms', ...norm } : { kind: 'none' };
-    return rope(this.graph, x, positions, table, headNorm, heads, rotated);
+    return rope(this.graph, x, positions, table, headNorm, heads, rotated, axes);
   }
 
   /** Rows to zero mean and unit variance, scaled and shifted. [R, C] → [R, C] */
@@ -112,6 +128,21 @@ export class Net {
   attention(query: Tensor, keyValue: Tensor, tiles: Tensor, heads: number, kvHeads = heads): Tensor {
     const scale = ((query.shape[1] as number) / heads) ** -0.5;
     return attention(this.graph, this.#attention, query, keyValue, tiles, { heads, kvHeads, scale });
+  }
+
+  /** 8-bit RGB to normalised patches. [B], [P, 4] → [P, 3·2·16·16] */
+  patchify(pixels: Tensor, patches: Tensor, format: PatchFormat): Tensor {
+    return patchify(this.graph, pixels, patches, format);
+  }
+
+  /** Plus a weighted sum of table rows. [R, C], [R, 4], [R, 4], [V, C] → [R, C] */
+  interpolate(x: Tensor, rows: Tensor, weights: Tensor, table: Tensor): Tensor {
+    return interpolateRows(this.graph, x, rows, weights, table);
+  }
+
+  /** Rows of another matrix in the place of some, or added to them. [T, C], [T], [V, C] → [T, C] */
+  inject(x: Tensor, rows: Tensor, source: Tensor, mode: InjectMode): Tensor {
+    return injectRows(this.graph, x, rows, source, mode);
   }
 
   /** Chosen rows. [T, C], [S] → [S, C] */

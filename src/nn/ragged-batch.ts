@@ -29,19 +29,25 @@ export interface SharedInputs extends RaggedInputs {
 }
 
 export function declareRaggedInputs(graph: Graph): RaggedInputs {
+  return { ...declareSequences(graph), positions: graph.input('positions', 'u32', [axes.tokens]) };
+}
+
+function declareSequences(graph: Graph): Omit<RaggedInputs, 'positions'> {
   return {
     ids: graph.input('ids', 'u32', [axes.tokens]),
-    positions: graph.input('positions', 'u32', [axes.tokens]),
     tiles: graph.input('tiles', 'u32', [axes.tiles, tileWords]),
     scored: graph.input('scored', 'u32', [axes.sequences]),
     scoredTiles: graph.input('scoredTiles', 'u32', [axes.sequences, tileWords]),
   };
 }
 
-export function declareSharedInputs(graph: Graph): SharedInputs {
+/** @param positionAxes numbers of a position: with more than one, positions are `[T, positionAxes]` */
+export function declareSharedInputs(graph: Graph, positionAxes = 1): SharedInputs {
+  const perPosition = positionAxes === 1 ? [] : [positionAxes];
   return {
-    ...declareRaggedInputs(graph),
-    scoredPositions: graph.input('scoredPositions', 'u32', [axes.sequences]),
+    ...declareSequences(graph),
+    positions: graph.input('positions', 'u32', [axes.tokens, ...perPosition]),
+    scoredPositions: graph.input('scoredPositions', 'u32', [axes.sequences, ...perPosition]),
   };
 }
 
@@ -103,9 +109,15 @@ export interface PrefixGroup {
  * itself, and each sequence's last token is scored.
  * @param firstPosition position of a sequence's first token
  * @param tileRows      query rows of an attention tile
+ * @param positions     of each sequence's tokens, where they do not simply count on; several numbers a token
  * @throws WgrankError `input-invalid` for a sequence without tokens of its own
  */
-export function layOutSharedBatch(groups: readonly PrefixGroup[], firstPosition: number, tileRows: number): HostBatch {
+export function layOutSharedBatch(
+  groups: readonly PrefixGroup[],
+  firstPosition: number,
+  tileRows: number,
+  positions?: readonly Uint32Array[],
+): HostBatch {
   const lengthOf = ({ prefix, own }: PrefixGroup) => own.reduce((sum, ids) => sum + ids.length, prefix.length);
   const lines = new Lines(groups.reduce((sum, group) => sum + lengthOf(group), 0));
   const tiles: AttentionTile[] = [];
@@ -140,10 +152,38 @@ export function layOutSharedBatch(groups: readonly PrefixGroup[], firstPosition:
       scoredPositions.push(firstPosition + keys - 1);
     }
   }
-  return hostBatch(lines, tiles, scoredTiles, {
+  const batch = hostBatch(lines, tiles, scoredTiles, {
     scored: Uint32Array.from(scored),
     scoredPositions: Uint32Array.from(scoredPositions),
   });
+  return positions ? { ...batch, inputs: { ...batch.inputs, ...placePositions(groups, scored, positions) } } : batch;
+}
+
+/** Positions of several numbers by row, a shared prefix's being those of any sequence that begins with it. */
+function placePositions(
+  groups: readonly PrefixGroup[],
+  scored: readonly number[],
+  positions: readonly Uint32Array[],
+): Pick<HostBatch['inputs'], 'positions' | 'scoredPositions'> {
+  const parts: Uint32Array[] = [];
+  let sequence = 0;
+  let width = 1;
+  for (const { prefix, own } of groups) {
+    for (const [i, ids] of own.entries()) {
+      const all = positions[sequence++]!;
+      width = all.length / (prefix.length + ids.length);
+      parts.push(i === 0 ? all : all.subarray(prefix.length * width));
+    }
+  }
+  const placed = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    placed.set(part, at);
+    at += part.length;
+  }
+  const ofScored = new Uint32Array(scored.length * width);
+  scored.forEach((row, s) => ofScored.set(placed.subarray(row * width, (row + 1) * width), s * width));
+  return { positions: placed, scoredPositions: ofScored };
 }
 
 /** A batch's tokens, row by row. */

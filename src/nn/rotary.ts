@@ -21,3 +21,24 @@ export function rotaryTable(positions: number, headSize: number, theta: number):
   }
   return table;
 }
+
+/**
+ * The table of heads that are turned by a row and a column: row p holds the cosines of the headSize / 4 angles
+ * p * theta^(-4i / headSize) twice, then their sines twice, so that either position finds its half in the row that it names.
+ * @param positions rows
+ * @param headSize  elements of a head, a multiple of 4
+ * @param theta     base of the frequencies
+ * @returns [positions, headSize]
+ * source: transformers `Qwen3VLVisionRotaryEmbedding`
+ */
+export function frameRotaryTable(positions: number, headSize: number, theta: number): Float32Array {
+  const quarter = headSize / 4;
+  const once = rotaryTable(positions, headSize / 2, theta);
+  const table = new Float32Array(positions * headSize);
+  for (let at = 0; at < once.length; at += quarter) {
+    const values = once.subarray(at, at + quarter);
+    table.set(values, 2 * at);
+    table.set(values, 2 * at + quarter);
+  }
+  return table;
+}

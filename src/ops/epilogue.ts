@@ -3,11 +3,19 @@ import type { Tensor } from '../tensor/tensor.ts';
 /** What may follow a matrix product in the same pass; shaders/lib/epilogue-*.wgsl define the arithmetic. */
 export type Epilogue =
   | { readonly kind: 'none' }
-  | { readonly kind: 'bias' | 'bias-gelu' | 'bias-tanh'; readonly bias: Tensor }
+  | { readonly kind: 'bias' | 'bias-gelu' | 'bias-gelu-tanh' | 'bias-tanh'; readonly bias: Tensor }
   | { readonly kind: 'residual'; readonly residual: Tensor }
   | { readonly kind: 'bias-residual'; readonly bias: Tensor; readonly residual: Tensor };
 
-export const epilogueKinds = ['none', 'bias', 'bias-gelu', 'bias-tanh', 'residual', 'bias-residual'] as const;
+export const epilogueKinds = [
+  'none',
+  'bias',
+  'bias-gelu',
+  'bias-gelu-tanh',
+  'bias-tanh',
+  'residual',
+  'bias-residual',
+] as const;
 
 /** Function files that an epilogue needs. */
 export function epilogueFiles({ kind }: Epilogue): string[] {

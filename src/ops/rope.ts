@@ -12,10 +12,28 @@ export type HeadNorm =
 
 export const headNormKinds = ['none', 'rms'] as const;
 
+/** Which of a token's positions turns which of the D/2 frequencies. */
+export type RotaryAxes =
+  /** One position for all of them. */
+  | { readonly kind: 'one' }
+  /**
+   * Time, height and width in turn, as long as the sections of height and width last: frequency i belongs to height where i % 3
+   * is 1 and i < 3 sections[1], to width where i % 3 is 2 and i < 3 sections[2], to time elsewhere.
+   * @param sections frequencies of each axis, D/2 together
+   */
+  | { readonly kind: 'interleaved'; readonly sections: readonly [time: number, height: number, width: number] }
+  /** The row for the first half of the frequencies, the column for the second; rows of the table hold the same ones twice. */
+  | { readonly kind: 'row-column' };
+
+export const rotaryAxesKinds = ['one', 'interleaved', 'row-column'] as const;
+
+/** Positions of a token. */
+const axisCount = { one: 1, interleaved: 3, 'row-column': 2 } as const;
+
 /**
- * Turns the halves of each head by the token's position (shaders/rope.wgsl).
+ * Turns the halves of each head by the token's position or positions (shaders/rope.wgsl).
  * @param x         f32 [T, heads * D]
- * @param positions u32 [T], each below P
+ * @param positions u32 [T], or [T, 3] (time, height, width) or [T, 2] (row, column) where `axes` says so; each below P
  * @param table     f32 [P, D], a row's D/2 cosines before its D/2 sines; D a multiple of 8 up to 256
  * @param rotated   heads that are normed and turned, from the first on; others are copied
  * @returns f32 [T, heads * D]
@@ -28,24 +46,31 @@ export function rope(
   norm: HeadNorm,
   heads: number,
   rotated = heads,
+  axes: RotaryAxes = { kind: 'one' },
 ): Tensor {
-  const { T, C, D } = match<'T' | 'C' | 'D'>('rope', {
+  const { T, C, D, A } = match<'T' | 'C' | 'D' | 'A'>('rope', {
     x: [x, 'T', 'C'],
-    positions: [positions, 'T'],
+    positions: axes.kind === 'one' ? [positions, 'T'] : [positions, 'T', 'A'],
     table: [table, 'P', 'D'],
     ...(norm.kind === 'rms' && { weight: [norm.weight, 'D'] as const }),
   });
   const size = headSize(fixed('rope', 'D', D), fixed('rope', 'C', C), heads, rotated);
+  if (axes.kind !== 'one' && A !== axisCount[axes.kind]) {
+    throw refused(`a token has ${A} positions (expected ${axisCount[axes.kind]} for ${axes.kind} axes)`);
+  }
+  const [, height, width] = axes.kind === 'interleaved' ? usableSections(axes.sections, size) : [0, 0, 0];
   const out = graph.intermediate(`rope(${x.name})`, 'f32', [T, heads * size]);
   graph.launch({
     op: 'rope',
-    shader: { file: 'rope.wgsl', link: [`head-norm-${norm.kind}.wgsl`] },
+    shader: { file: 'rope.wgsl', link: [`head-norm-${norm.kind}.wgsl`, `axes-${axes.kind}.wgsl`] },
     params: [
       ['u', (sizes) => sizeOf(T, sizes)],
       ['u', heads],
       ['u', size / 8],
       ['u', rotated],
       ['f', norm.kind === 'rms' ? usableEps('rope', norm.eps) : 0],
+      ['u', 3 * height],
+      ['u', 3 * width],
     ],
     bindings: [x, positions, table, out, ...(norm.kind === 'rms' ? [norm.weight] : [])],
     writes: [out],
@@ -65,6 +90,14 @@ function headSize(size: number, columns: number, heads: number, rotated: number)
     throw refused(`${rotated} heads are to be turned (expected 0 … ${heads})`);
   }
   return size;
+}
+
+function usableSections(sections: readonly [number, number, number], size: number): readonly [number, number, number] {
+  const sum = sections.reduce((total, section) => total + section, 0);
+  if (sections.some((section) => !Number.isInteger(section) || section < 0) || sum !== size / 2) {
+    throw refused(`sections are ${sections.join(', ')} (expected whole numbers that add up to D/2, ${size / 2})`);
+  }
+  return sections;
 }
 
 const refused = (detail: string) => new WgrankError('shape-mismatch', 'rope', detail);

@@ -1,10 +1,10 @@
 import { WgrankError } from '../errors.ts';
 import { TokenMeter } from '../nn/token-meter.ts';
-import type { EncodedPair } from '../text/encoded-pair.ts';
+import type { Sequence } from './visual-pairs.ts';
 
 /** One caller's pairs on their way through the batches. */
 export interface Job {
-  readonly pairs: readonly EncodedPair[];
+  readonly pairs: readonly Sequence[];
   readonly logits: Float32Array;
   /** Pairs taken into batches so far, and pairs answered. */
   taken: number;

@@ -1,4 +1,5 @@
 import type { ModelKind } from '../models/registry.ts';
+import type { EncodedMedia } from '../media/encoded-media.ts';
 import type { EncodedPair } from '../text/encoded-pair.ts';
 
 export type { ModelKind };
@@ -7,11 +8,24 @@ export type { ModelKind };
 export type WeightDtype = 'auto' | 'f32' | 'f16' | 'bf16';
 
 /** Tokens of a decoder's prompt where the operator names no number: the official code's. */
-const defaultPromptTokens = 8192;
+const defaultPromptTokens = { 'text-decoder': 8192, 'vl-decoder': 10_240 };
 
 /** The longest pair that is served where the operator names no number. @param maxTokens what the model can read */
 export function defaultMaxLength(kind: ModelKind, maxTokens: number): number {
-  return kind === 'cross-encoder' ? maxTokens : Math.min(maxTokens, defaultPromptTokens);
+  return kind === 'cross-encoder' ? maxTokens : Math.min(maxTokens, defaultPromptTokens[kind]);
+}
+
+/**
+ * Tokens by which the pairs of a model may exceed the length that its encoder cuts to: the official code of Qwen3-VL-Reranker sets
+ * the prompt's ending aside, cuts the rest, and puts the ending back.
+ */
+export function tokensBeyond(kind: ModelKind): number {
+  return kind === 'vl-decoder' ? 5 : 0;
+}
+
+/** A pair, and the pictures and clips that its pads stand for, in their order. */
+export interface EnginePair extends EncodedPair {
+  readonly media?: readonly EncodedMedia[];
 }
 
 export interface EngineInfo {
@@ -49,9 +63,9 @@ export interface Engine {
   readonly info: EngineInfo;
   /**
    * @returns one raw logit per pair, in order
-   * @throws WgrankError `cancelled`, `device-lost`, `numeric-range`, `engine-stopped`, `input-too-long`
+   * @throws WgrankError `cancelled`, `device-lost`, `numeric-range`, `engine-stopped`, `input-too-long`, `media-too-large`
    */
-  score(pairs: readonly EncodedPair[], signal?: AbortSignal): Promise<Float32Array>;
+  score(pairs: readonly EnginePair[], signal?: AbortSignal): Promise<Float32Array>;
   stats(): Promise<EngineStats>;
   close(): Promise<void>;
   /** Resolves with the reason when the engine can score no more, such as a lost device. */

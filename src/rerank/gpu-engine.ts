@@ -2,9 +2,10 @@ import { WgrankError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Plan } from '../graph/plan.ts';
 import type { Model } from '../models/model.ts';
-import type { EncodedPair } from '../text/encoded-pair.ts';
 import { answer, BatchQueue, settle, type Job, type Ticket } from './batch-queue.ts';
-import type { Engine, EngineInfo, EngineStats } from './engine.ts';
+import type { Engine, EngineInfo, EnginePair, EngineStats } from './engine.ts';
+import type { Sequence, VisualPairs } from './visual-pairs.ts';
+import { placeVisuals, type VisualStore } from './visual-store.ts';
 
 /** Batches on the GPU at once: while one runs, the next is encoded. */
 const batchesInFlight = 2;
@@ -19,6 +20,8 @@ export interface GpuEngineParts {
   /** Tokens that the plan has room for: a batch, or the longest pair when that is more. */
   readonly capacityTokens: number;
   readonly tileRows: number;
+  /** For models that see. */
+  readonly visual?: { readonly pairs: VisualPairs; readonly store: VisualStore };
 }
 
 /** The engine in this process: a queue in front of a plan. */
@@ -43,19 +46,21 @@ export class GpuEngine implements Engine {
     });
   }
 
-  async score(pairs: readonly EncodedPair[], signal?: AbortSignal): Promise<Float32Array> {
+  async score(pairs: readonly EnginePair[], signal?: AbortSignal): Promise<Float32Array> {
     if (this.#failure) throw this.#failure;
     if (signal?.aborted) throw cancelled();
     this.#check(pairs);
     if (pairs.length === 0) return new Float32Array(0);
+    const sequences = this.#sequences(pairs);
     return new Promise<Float32Array>((resolve, reject) => {
       const abort = () => settle(job, cancelled());
       const done = () => {
         signal?.removeEventListener('abort', abort);
         this.#jobs.delete(job);
+        for (const sequence of sequences) this.#parts.visual?.pairs.release(sequence);
       };
       const job: Job = {
-        pairs,
+        pairs: sequences,
         logits: new Float32Array(pairs.length),
         taken: 0,
         answered: 0,
@@ -88,10 +93,12 @@ export class GpuEngine implements Engine {
   }
 
   /** Everything that the kernels rely on and the type does not say. */
-  #check(pairs: readonly EncodedPair[]): void {
+  #check(pairs: readonly EnginePair[]): void {
     const { maxTokens } = this.info;
     const { vocabularySize } = this.#parts.model;
-    pairs.forEach(({ ids }, i) => {
+    pairs.forEach(({ ids, media = [] }, i) => {
+      if (media.length > 0 && !this.#parts.visual)
+        throw new WgrankError('media-unsupported', 'engine', `pair ${i} has pictures (this model reads text only)`);
       if (ids.length === 0) throw new WgrankError('input-invalid', 'engine', `pair ${i} has no tokens`);
       if (ids.length > maxTokens) {
         throw new WgrankError(
@@ -109,6 +116,20 @@ export class GpuEngine implements Engine {
         );
       }
     });
+  }
+
+  /** What batches take. @throws WgrankError `input-invalid`, `media-too-large` */
+  #sequences(pairs: readonly EnginePair[]): Sequence[] {
+    const { visual } = this.#parts;
+    if (!visual) return pairs.map(({ ids }) => ({ ids }));
+    const sequences: Sequence[] = [];
+    try {
+      for (const pair of pairs) sequences.push(visual.pairs.sequence(pair));
+    } catch (reason) {
+      for (const sequence of sequences) visual.pairs.release(sequence);
+      throw reason;
+    }
+    return sequences;
   }
 
   /** Starts batches once the current turn of the event loop has ended, so that requests that arrive together share one. */
@@ -142,10 +163,11 @@ export class GpuEngine implements Engine {
 
   async #run(tickets: readonly Ticket[]): Promise<void> {
     const { plan, model, tileRows } = this.#parts;
-    const { sizes, inputs } = model.batch(
-      tickets.map(({ job, index }) => job.pairs[index]!.ids),
-      tileRows,
-    );
+    const sequences = tickets.map(({ job, index }) => job.pairs[index]!);
+    const { visual } = this.#parts;
+    const ids = visual ? placeVisuals(sequences, visual.store) : sequences.map((sequence) => sequence.ids);
+    const positions = sequences.flatMap((sequence) => sequence.positions ?? []);
+    const { sizes, inputs } = model.batch(ids, tileRows, ...(positions.length > 0 ? [positions] : []));
     this.#batchTokens += sizes['T'] ?? 0;
     const [logits] = await plan.run(sizes, inputs);
     answer(tickets, logits!);

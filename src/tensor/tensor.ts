@@ -11,9 +11,9 @@ export type Sizes = Readonly<Record<string, number>>;
 
 /**
  * Where a tensor's bytes come from: `weight` from the checkpoint, `input` written by the host for every batch,
- * `intermediate` computed, in an arena that the plan lays out.
+ * `intermediate` computed, in an arena that the plan lays out; `store` left there by other plans, and only read.
  */
-export type Role = 'weight' | 'input' | 'intermediate';
+export type Role = 'weight' | 'input' | 'intermediate' | 'store';
 
 /** A handle: name, type and shape. Bytes belong to the plan (intermediates, inputs) or the uploader (weights). */
 export interface Tensor {
@@ -22,6 +22,13 @@ export interface Tensor {
   /** Row-major. */
   readonly shape: readonly Dim[];
   readonly role: Role;
+  /** The tensor whose bytes these are, in another shape. */
+  readonly of?: Tensor;
+}
+
+/** The tensor that the bytes belong to. */
+export function owner(tensor: Tensor): Tensor {
+  return tensor.of ?? tensor;
 }
 
 export function sizeOf(dim: Dim, sizes: Sizes): number {

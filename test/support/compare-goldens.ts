@@ -65,7 +65,7 @@ function logitError(logit: number, reference: number): number {
 }
 
 /** max|Δ| / max|ref|; NaN stays NaN. */
-function relativeError(rows: Float32Array, reference: Float32Array): number {
+export function relativeError(rows: Float32Array, reference: Float32Array): number {
   expect(rows.length).toBe(reference.length);
   let difference = 0;
   let largest = 0;
