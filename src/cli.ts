@@ -6,9 +6,9 @@ import { run } from './cli/run.ts';
 import { resolveModel } from './hub/resolve-model-node.ts';
 import { describeModel } from './rerank/describe-model-node.ts';
 import { inspectModel } from './rerank/inspect-model-node.ts';
+import { createRequestEncoder as createEncoder } from './rerank/create-request-encoder-node.ts';
 import { createReranker } from './rerank/create-reranker.ts';
 import { spawnEngine } from './server/engine-process.ts';
-import { createEncoder } from './text/create-encoder-node.ts';
 
 const print = (text: string) => void process.stdout.write(text);
 const log = (text: string) => void process.stderr.write(text);

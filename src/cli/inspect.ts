@@ -99,6 +99,7 @@ export function describeInspection(found: ModelInspection): string[] {
       `${size(bytes.total)} on the GPU: weights ${size(bytes.weights)} as ${gpu.dtype}`,
       `activations ${size(bytes.arenas)} in ${gpu.arenas === 1 ? 'one arena' : `${gpu.arenas} arenas`}`,
       `inputs ${size(bytes.inputs)}`,
+      ...(bytes.stores > 0 ? [`pictures ${size(bytes.stores)}`] : []),
       `${size(bytes.staging)} more while it loads`,
     ]),
     line('largest', [`binding ${size(found.largestBinding.bytes)}, ${found.largestBinding.name}`]),

@@ -2,6 +2,7 @@ import { WgrankError } from '../errors.ts';
 import { unsupported } from '../models/registry.ts';
 import type { ModelDescription } from '../rerank/describe-model-node.ts';
 import { defaultMaxLength, type EngineInfo } from '../rerank/engine.ts';
+import { defaultMaxBodyBytes, defaultMaxMediaBodyBytes } from '../server/app.ts';
 import { serve, type RunningServer, type ServeOptions, type ServeParts } from '../server/serve.ts';
 import { rankExample } from './example.ts';
 import { reportReady, reportStart, type LaunchFacts } from './report.ts';
@@ -91,7 +92,7 @@ function toServeOptions(
   maxLength: number,
   log: (line: string) => void,
 ): ServeOptions {
-  const { host, port, dtype, truncate, escapeSpecialTokens, maxBodyBytes, maxDocuments } = flags;
+  const { host, port, dtype, truncate, escapeSpecialTokens, maxBodyBytes, maxDocuments, media } = flags;
   return {
     modelDir,
     model: flags.modelPath,
@@ -103,9 +104,10 @@ function toServeOptions(
     dtype,
     truncate,
     escapeSpecialTokens,
-    maxBodyBytes,
     maxDocuments,
+    media,
     log,
+    maxBodyBytes: maxBodyBytes ?? (kind === 'vl-decoder' ? defaultMaxMediaBodyBytes : defaultMaxBodyBytes),
     ...(flags.chatTemplate === undefined ? {} : { chatTemplate: flags.chatTemplate }),
     ...(flags.servedModelName === undefined ? {} : { servedModelName: flags.servedModelName }),
     ...(flags.maxBatchTokens === undefined ? {} : { maxBatchTokens: flags.maxBatchTokens }),

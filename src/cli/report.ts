@@ -1,5 +1,6 @@
 import type { EngineInfo } from '../rerank/engine.ts';
 import type { ModelDescription } from '../rerank/describe-model-node.ts';
+import { idleMediaFlags } from './media-flags.ts';
 import { readVersion } from './run.ts';
 import type { ServeFlags } from './serve-flags.ts';
 
@@ -19,7 +20,11 @@ export function reportStart({ flags, description, source, url }: LaunchFacts): s
   ];
   if (source === 'embedded')
     lines.push('note: the embedded model has random weights; its scores show the path, not relevance');
-  const idle = [...flags.ignored, ...(description.kind === 'cross-encoder' ? promptFlags(flags) : [])];
+  const idle = [
+    ...flags.ignored,
+    ...(description.kind === 'cross-encoder' ? promptFlags(flags) : []),
+    ...(description.kind === 'vl-decoder' ? [] : idleMediaFlags(flags.media)),
+  ];
   if (idle.length > 0) lines.push(`no effect here: ${idle.join(', ')}`);
   if (!isLoopback(flags.host)) lines.push(`warning: no authentication: whoever reaches ${url} can use this server`);
   return lines;

@@ -1,6 +1,9 @@
 import { InvalidArgumentError, type Command } from 'commander';
+import type { MediaOptions } from '../rerank/create-request-encoder-node.ts';
 import type { WeightDtype } from '../rerank/engine.ts';
-import { defaultMaxBodyBytes, defaultMaxDocuments } from '../server/app.ts';
+import { defaultMaxDocuments } from '../server/app.ts';
+import { declareMediaFlags, readMediaFlags } from './media-flags.ts';
+import { integer, nonEmpty } from './flag-values.ts';
 import { declareSglangFlags, sortSglangFlags } from './sglang-flags.ts';
 
 /** `wgrank serve`, parsed. */
@@ -11,16 +14,19 @@ export interface ServeFlags {
   readonly isEmbedding: boolean;
   readonly dtype: WeightDtype;
   readonly servedModelName: string | undefined;
-  /** Tokens; undefined: the model's own maximum, for decoders at most 8192. */
+  /** Tokens; undefined: the model's own maximum, for decoders at most 8192, or 10240 with pictures. */
   readonly maxLength: number | undefined;
   readonly truncate: boolean;
   /** File of a chat template. */
   readonly chatTemplate: string | undefined;
   readonly escapeSpecialTokens: boolean;
   readonly maxBatchTokens: number | undefined;
-  readonly maxBodyBytes: number;
+  /** Undefined: what suits the kind of model. */
+  readonly maxBodyBytes: number | undefined;
   readonly maxDocuments: number;
   readonly tokenizerWorkers: number | undefined;
+  /** Where pictures and clips may come from, and how they are read. */
+  readonly media: MediaOptions;
   readonly example: boolean;
   /** SGLang flags that were given and do nothing here. */
   readonly ignored: readonly string[];
@@ -55,7 +61,7 @@ export function declareServeFlags(command: Command): void {
     .option('--dtype <name>', 'what weights are stored as: auto, float32, float16, bfloat16', readDtype, 'auto')
     .option(
       '--context-length, --max-length <tokens>',
-      "longest pair; default: the model's own maximum, for decoders at most 8192",
+      "longest pair; default: the model's own maximum, for decoders at most 8192, with pictures 10240",
       integer(8, 1 << 20),
     )
     .option('--no-truncate', 'refuse pairs that are too long (400) instead of cutting the document')
@@ -71,9 +77,16 @@ export function declareServeFlags(command: Command): void {
     .option('--host <address>', 'address to listen on', nonEmpty, '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0 takes a free one', integer(0, 65535), 30000)
     .option('--served-model-name <name>', 'name in /v1/models; default: the model path', nonEmpty)
-    .option('--max-body-bytes <bytes>', 'largest request body', integer(1, 1 << 30), defaultMaxBodyBytes)
+    .option(
+      '--max-body-bytes <bytes>',
+      'largest request body; default: 16 MiB, for models that see 64 MiB',
+      integer(1, 1 << 30),
+    )
     .option('--max-documents <count>', 'documents of one request', integer(1, 1_000_000), defaultMaxDocuments)
     .option('--tokenizer-worker-num, --tokenizer-workers <count>', 'threads that tokenise', integer(1, 256))
+    .optionsGroup('Pictures and clips:');
+  declareMediaFlags(command);
+  command
     .optionsGroup('Other:')
     .option('--example', 'rank one example after start and print it with a curl line to try');
   declareSglangFlags(command);
@@ -97,6 +110,7 @@ export function readServeFlags(command: Command): ServeFlags {
     maxBodyBytes: values.maxBodyBytes,
     maxDocuments: values.maxDocuments,
     tokenizerWorkers: values.tokenizerWorkers,
+    media: readMediaFlags(values),
     example: values.example === true,
     ignored: sortSglangFlags(values),
   };
@@ -106,19 +120,4 @@ function readDtype(text: string): WeightDtype {
   const dtype = Object.hasOwn(dtypeNames, text) ? dtypeNames[text] : undefined;
   if (dtype === undefined) throw new InvalidArgumentError(`It must be one of ${Object.keys(dtypeNames).join(', ')}.`);
   return dtype;
-}
-
-function nonEmpty(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.');
-  return text;
-}
-
-/** Decimal digits only: `1e3`, `0x10`, `1_000` and fractions are typing errors here. */
-function integer(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= min && value <= max))
-      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-    return value;
-  };
 }

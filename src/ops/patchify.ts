@@ -34,12 +34,8 @@ export function patchify(graph: Graph, pixels: Tensor, patches: Tensor, format: 
   graph.launch({
     op: 'patchify',
     shader: { file: 'patchify.wgsl' },
-    params: [
-      ['u', (sizes) => sizeOf(P, sizes)],
-      ['u', frames],
-      ['u', patchSize],
-      ...[...mean, ...std].map((value) => ['f', value] as const),
-    ],
+    overrides: { SIDE: patchSize, FRAMES: frames },
+    params: [['u', (sizes) => sizeOf(P, sizes)], ...[...mean, ...std].map((value) => ['f', value] as const)],
     bindings: [pixels, patches, out],
     writes: [out],
     groups: (sizes) => foldGroups(Math.ceil((sizeOf(P, sizes) * threads) / 64)),

@@ -1,11 +1,12 @@
 import { WgrankError } from '../errors.ts';
-import type { PairEncoder } from '../text/encoded-pair.ts';
-import type { Engine } from './engine.ts';
+import type { EncodeOptions } from '../text/encoded-pair.ts';
+import type { RequestEncoder } from './content-encoder.ts';
+import type { Engine, EnginePair } from './engine.ts';
 import type { Content, ContentPart, Reranker, RerankOptions, ScoredDocument } from './reranker.ts';
 
 export interface RerankerParts {
   readonly engine: Engine;
-  readonly encoder: PairEncoder;
+  readonly encoder: RequestEncoder;
 }
 
 /** Puts an encoder in front of an engine. The reranker owns both. */
@@ -22,16 +23,54 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
       if (topN !== undefined && !(Number.isInteger(topN) && topN >= 1))
         throw invalid(`topN is ${topN} (a whole number of at least 1)`);
       if (!Array.isArray(documents)) throw invalid('documents are not a list');
-      const pairs = await encoder.encode(textOf(query), documents.map(textOf), { signal, instruct });
-      const logits = await engine.score(pairs, signal);
-      const scored = pairs.map(({ ids, truncatedTokens }, index): ScoredDocument => {
-        const logit = logits[index]!;
-        return { index, score: toScore(logit), logit, promptTokens: ids.length, truncatedTokens };
-      });
+      const scored = await scoreAll(
+        windowsOf({ engine, encoder }, query, documents, { signal, instruct }),
+        engine,
+        signal,
+        toScore,
+      );
       // Array.sort is stable: equal logits keep their request order.
       return scored.toSorted((a, b) => b.logit - a.logit).slice(0, topN ?? scored.length);
     },
   };
+}
+
+/** A model that reads text gets all pairs at once: they are small. */
+async function* windowsOf(
+  { engine, encoder }: RerankerParts,
+  query: Content,
+  documents: readonly Content[],
+  options: EncodeOptions,
+): AsyncGenerator<readonly EnginePair[]> {
+  if ('encode' in encoder) return yield encoder.encode(textOf(query), documents.map(textOf), options);
+  const { maxBatchTokens: windowTokens, maxTokens: mostTokens } = engine.info;
+  yield* encoder.windows(query, documents, { ...options, windowTokens, mostTokens });
+}
+
+/** Scores windows as they come: while one is scored, the next one is made. */
+async function scoreAll(
+  windows: AsyncIterable<readonly EnginePair[]>,
+  engine: Engine,
+  signal: AbortSignal | undefined,
+  toScore: (logit: number) => number,
+): Promise<ScoredDocument[]> {
+  const scored: ScoredDocument[] = [];
+  const score = async (pairs: readonly EnginePair[]) => {
+    const counts = pairs.map(({ ids, truncatedTokens }) => ({ promptTokens: ids.length, truncatedTokens }));
+    const logits = await engine.score(pairs, signal);
+    for (const [i, { promptTokens, truncatedTokens }] of counts.entries()) {
+      const logit = logits[i]!;
+      scored.push({ index: scored.length, score: toScore(logit), logit, promptTokens, truncatedTokens });
+    }
+  };
+  let running: Promise<void> = Promise.resolve();
+  for await (const pairs of windows) {
+    await running;
+    running = score(pairs);
+    running.catch(() => undefined); // it is waited for below, or another failure comes first
+  }
+  await running;
+  return scored;
 }
 
 /** Text parts joined by one space, as SGLang does for models that read text only. @throws WgrankError `media-unsupported` */

@@ -15,6 +15,11 @@ export function defaultMaxLength(kind: ModelKind, maxTokens: number): number {
   return kind === 'cross-encoder' ? maxTokens : Math.min(maxTokens, defaultPromptTokens[kind]);
 }
 
+/** The longest pair that an engine must take. @param maxLength what its encoder cuts to; default as above */
+export function longestPair(kind: ModelKind, maxTokens: number, maxLength = defaultMaxLength(kind, maxTokens)): number {
+  return maxLength + tokensBeyond(kind);
+}
+
 /**
  * Tokens by which the pairs of a model may exceed the length that its encoder cuts to: the official code of Qwen3-VL-Reranker sets
  * the prompt's ending aside, cuts the rest, and puts the ending back.

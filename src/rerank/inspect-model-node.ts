@@ -8,7 +8,7 @@ import { storedDtype, type StorageDtype, type TensorIndex, type WeightUpload } f
 import { WgrankError } from '../errors.ts';
 import { openGpu } from '../gpu/dawn-node.ts';
 import type { ModelDimensions, ScoringTokens } from '../models/model.ts';
-import { defaultMaxLength, type EngineOptions, type ModelKind } from './engine.ts';
+import { longestPair, type EngineOptions, type ModelKind } from './engine.ts';
 import { planModel, type AdapterFacts, type ModelPlan, type Sized } from './plan-model.ts';
 import { adapterFacts, readModel } from './read-model-node.ts';
 
@@ -54,7 +54,7 @@ export async function inspectModel(options: InspectOptions): Promise<ModelInspec
   const { model, kind, architecture, config, scoring } = read;
   const weights = await findWeights(options.modelDir, config);
   const adapter = await findAdapter(options.bindingBytes);
-  const maxLength = options.maxLength ?? defaultMaxLength(kind, model.maxTokens);
+  const maxLength = longestPair(kind, model.maxTokens, options.maxLength);
   const { tensors, stored } = weights;
   const plan = planModel({ ...read, tensors, stored, adapter, options: { ...options, maxLength } });
   const infos: readonly TensorInfo[] = [...tensors.values()];
@@ -75,7 +75,7 @@ export async function inspectModel(options: InspectOptions): Promise<ModelInspec
     gpu: {
       dtype: plan.storage,
       arenas: arenas.length,
-      bytes: { ...bytes, total: bytes.weights + bytes.arenas + bytes.inputs },
+      bytes: { ...bytes, total: bytes.weights + bytes.arenas + bytes.inputs + bytes.stores },
     },
     largestBinding: plan.largestBinding,
     largestBuffer: plan.largestBuffer,

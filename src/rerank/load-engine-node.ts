@@ -7,11 +7,15 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { PipelineCache } from '../gpu/pipelines.ts';
 import { readShaderFile } from '../gpu/shader-files-node.ts';
 import { Plan } from '../graph/plan.ts';
+import type { VisionModel, VisionRecording } from '../models/model.ts';
 import { touchPages } from '../ops/touch-pages.ts';
-import { defaultMaxLength, type Engine, type EngineOptions } from './engine.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { longestPair, type Engine, type EngineOptions } from './engine.ts';
 import { GpuEngine } from './gpu-engine.ts';
-import { planModel } from './plan-model.ts';
+import { planModel, type BatchLimits } from './plan-model.ts';
 import { adapterFacts, readModel } from './read-model-node.ts';
+import { VisualPairs } from './visual-pairs.ts';
+import { VisualStore, type VisualStoreParts } from './visual-store.ts';
 
 /**
  * Loads a model folder onto the best adapter: records the graph, measures it, refuses it with numbers or allocates
@@ -28,7 +32,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     gpu = opened.gpu;
     const stored = storedDtype(checkpoint);
     const { tensors } = checkpoint;
-    const maxLength = options.maxLength ?? defaultMaxLength(kind, model.maxTokens);
+    const maxLength = longestPair(kind, model.maxTokens, options.maxLength);
     const request = { ...read, tensors, stored, adapter: adapterFacts(gpu), options: { ...options, maxLength } };
     const planned = planModel(request);
     const { storage, limits, uploads } = planned;
@@ -39,8 +43,14 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     const pipelines = new PipelineCache(gpu, readShaderFile);
     const device = gpu;
     const makeReady = (coming: readonly GPUBuffer[]) => touchPages(device, pipelines, coming);
-    const [plan, report] = await both(
-      Plan.make(gpu, pipelines, planned.graph, planned.capacity, (tensor) => buffers.get(tensor)!),
+    const weights = (tensor: Tensor) => buffers.get(tensor)!;
+    const { vision } = planned;
+    const makePlans = async () => ({
+      plan: await Plan.make(device, pipelines, planned.graph, planned.capacity, weights),
+      tower: vision && (await Plan.make(device, pipelines, vision.graph, vision.capacity, weights)),
+    });
+    const [{ plan, tower }, report] = await both(
+      makePlans(),
       uploadWeights(gpu, checkpoint, uploads, buffers, gpu.traits.software ? makeReady : undefined),
     );
     if (report.overflow > 0) {
@@ -68,13 +78,34 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       warnings,
     };
     const { batchPairs: maxBatchPairs, capacityTokens } = limits;
-    return new GpuEngine({ gpu, plan, model, info, maxBatchPairs, capacityTokens, tileRows: planned.tileRows });
+    const { tileRows } = planned;
+    const visual = tower && makeVisual(model.vision!, vision!, { tower, main: plan, tileRows }, limits);
+    return new GpuEngine({
+      gpu,
+      plan,
+      model,
+      info,
+      maxBatchPairs,
+      capacityTokens,
+      tileRows,
+      ...(visual && { visual }),
+    });
   } catch (reason) {
     gpu?.destroy();
     throw reason;
   } finally {
     await checkpoint.close();
   }
+}
+
+function makeVisual(
+  vision: VisionModel,
+  recording: VisionRecording,
+  plans: Pick<VisualStoreParts, 'tower' | 'main' | 'tileRows'>,
+  { capacityTokens: rows, visionPatches: patches }: BatchLimits,
+) {
+  const store = new VisualStore({ ...plans, vision, recording, rows, patches });
+  return { pairs: new VisualPairs(vision, patches), store };
 }
 
 /** Both results; when one fails, waits for the other too, so that nothing is left running. */

@@ -1,7 +1,7 @@
-import { createEncoder } from '../text/create-encoder-node.ts';
 import type { PromptEncoderOptions } from '../text/create-prompt-encoder-node.ts';
 import { createReranker } from './create-reranker.ts';
-import type { EngineOptions } from './engine.ts';
+import { createRequestEncoder, type MediaOptions } from './create-request-encoder-node.ts';
+import { tokensBeyond, type EngineOptions } from './engine.ts';
 import { loadEngine } from './load-engine-node.ts';
 import type { Reranker } from './reranker.ts';
 
@@ -10,6 +10,8 @@ export interface RerankerOptions
   extends EngineOptions, Pick<PromptEncoderOptions, 'chatTemplate' | 'escapeSpecialTokens' | 'workers'> {
   /** False refuses pairs that are too long (`input-too-long`) instead of cutting the document. Default true. */
   readonly truncate?: boolean;
+  /** Where pictures and clips may come from. Default: `data:` URIs only. */
+  readonly media?: MediaOptions;
 }
 
 /**
@@ -19,13 +21,13 @@ export interface RerankerOptions
 export async function loadReranker(options: RerankerOptions): Promise<Reranker> {
   const engine = await loadEngine(options);
   try {
-    const { kind, architecture, maxTokens: maxLength } = engine.info;
-    const encoder = await createEncoder({
+    const { kind, architecture, maxTokens } = engine.info;
+    const encoder = await createRequestEncoder({
       ...options,
       truncate: options.truncate ?? true,
       kind,
       architecture,
-      maxLength,
+      maxLength: maxTokens - tokensBeyond(kind),
     });
     return createReranker({ engine, encoder });
   } catch (reason) {

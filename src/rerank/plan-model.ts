@@ -5,13 +5,15 @@ import type { KernelTraits } from '../gpu/gpu.ts';
 import { StagingRing } from '../gpu/staging.ts';
 import { Graph } from '../graph/graph.ts';
 import { capacityBytes, layOut } from '../graph/layout.ts';
-import type { Model, ScoringTokens } from '../models/model.ts';
+import type { Model, PixelNorm, ScoringTokens, VisionModel, VisionRecording } from '../models/model.ts';
 import { Net } from '../nn/net.ts';
 import { describe, type Sizes, type Tensor } from '../tensor/tensor.ts';
 import type { EngineOptions } from './engine.ts';
 
 /** Tokens of a batch where the operator names no number: GPUs want many, a CPU rasteriser gains nothing beyond a few. */
 const defaultBatchTokens = { hardware: 16_384, software: 1024 };
+/** Patches of pictures that go through the vision tower at a time, unless the largest picture has more. */
+const defaultVisionPatches = { hardware: 16_384, software: 1024 };
 /** Pairs of a batch at the most: bounds the buffers that grow with sequences. */
 const mostBatchPairs = 1024;
 /** A pair is a query and a document between special tokens: with fewer tokens there is nothing left of either. */
@@ -33,6 +35,8 @@ export interface PlanRequest {
   /** What most of the checkpoint is stored as. */
   readonly stored: StorageDtype;
   readonly scoring?: ScoringTokens;
+  /** For models that see: how pixels are normalised, and how many the largest picture has. */
+  readonly media?: { readonly pixels: PixelNorm; readonly imagePixels: number };
   readonly adapter: AdapterFacts;
   readonly options: Pick<EngineOptions, 'dtype' | 'maxLength' | 'maxBatchTokens'>;
 }
@@ -44,6 +48,8 @@ export interface BatchLimits {
   readonly batchPairs: number;
   /** Tokens that the buffers hold: a batch, or the longest pair when that is more. */
   readonly capacityTokens: number;
+  /** Patches of a run of the vision tower, 0 for models that do not see. */
+  readonly visionPatches: number;
   readonly warnings: readonly string[];
 }
 
@@ -61,11 +67,16 @@ export interface ModelPlan {
   readonly uploads: readonly WeightUpload[];
   readonly limits: BatchLimits;
   readonly capacity: Sizes;
-  /** Bytes on the GPU: `staging` only while weights are loaded, the others for as long as the engine lives. */
+  readonly vision?: VisionRecording & { readonly capacity: Sizes };
+  /**
+   * Bytes on the GPU: `stores` keeps what pictures became; `staging` is only there while weights are loaded, the others for as
+   * long as the engine lives.
+   */
   readonly bytes: {
     readonly weights: number;
     readonly arenas: number;
     readonly inputs: number;
+    readonly stores: number;
     readonly staging: number;
   };
   readonly arenas: readonly number[];
@@ -87,18 +98,32 @@ export function planModel(request: PlanRequest): ModelPlan {
   const limits = batchLimits(request);
   const net = new Net(new Graph(), adapter.traits);
   const weights = Weights.of(request, storage, adapter.bindingBytes);
-  const { logits, uploads } = model.record(net, weights, { maxTokens: limits.maxTokens, ...(scoring && { scoring }) });
+  const { logits, uploads, vision } = model.record(net, weights, {
+    maxTokens: limits.maxTokens,
+    visualRows: limits.capacityTokens,
+    visionPatches: limits.visionPatches,
+    ...(scoring && { scoring }),
+    ...(request.media && { pixels: request.media.pixels }),
+  });
   net.graph.output(logits);
   const capacity = model.capacity(limits.capacityTokens, limits.batchPairs, net.tileRows);
-  const { arenas, places } = layOut(net.graph, capacity, {
-    buffer: adapter.bufferBytes,
-    binding: adapter.bindingBytes,
-  });
+  const tower = vision && { ...vision, capacity: model.vision!.capacity(limits.visionPatches, net.tileRows) };
+  const graphs = [{ graph: net.graph, capacity }, ...(tower ? [tower] : [])];
+  const layouts = graphs.map((one) =>
+    layOut(one.graph, one.capacity, { buffer: adapter.bufferBytes, binding: adapter.bindingBytes }),
+  );
+  const arenas = layouts.flatMap((layout) => layout.arenas);
+  const bytesOf = (select: (graph: Graph) => readonly Tensor[]) =>
+    graphs.flatMap((one) =>
+      select(one.graph).map((tensor) => ({ tensor, bytes: capacityBytes(tensor, one.capacity) })),
+    );
   const ofWeights = uploads.map((upload) => ({ tensor: upload.tensor, bytes: uploadBytes(upload) }));
-  const ofInputs = net.graph.inputs.map((tensor) => ({ tensor, bytes: capacityBytes(tensor, capacity) }));
-  const own = [...ofWeights, ...ofInputs].map(({ tensor, bytes }) => ({ name: nameOf(tensor), bytes }));
+  const [ofInputs, ofStores] = [bytesOf((graph) => graph.inputs), bytesOf((graph) => graph.stores)];
+  const own = [...ofWeights, ...ofInputs, ...ofStores].map(({ tensor, bytes }) => ({ name: nameOf(tensor), bytes }));
   // The names of intermediates tell how they came about, back to the ids.
-  const placed = [...places].map(([tensor, { bytes }]) => ({ name: `activations ${describe(tensor)}`, bytes }));
+  const placed = layouts.flatMap(({ places }) =>
+    [...places].map(([tensor, { bytes }]) => ({ name: `activations ${describe(tensor)}`, bytes })),
+  );
   const plan = {
     storage,
     graph: net.graph,
@@ -106,10 +131,12 @@ export function planModel(request: PlanRequest): ModelPlan {
     uploads,
     limits,
     capacity,
+    ...(tower && { vision: tower }),
     bytes: {
       weights: sum(ofWeights),
       arenas: arenas.reduce((total, bytes) => total + bytes, 0),
       inputs: sum(ofInputs),
+      stores: sum(ofStores),
       staging: StagingRing.bytes,
     },
     arenas,
@@ -120,12 +147,31 @@ export function planModel(request: PlanRequest): ModelPlan {
 }
 
 /** Bytes that the GPU holds at once while the model is loaded, when it needs most. */
-export function peakBytes({ weights, arenas, inputs, staging }: ModelPlan['bytes']): number {
-  return weights + arenas + inputs + staging;
+export function peakBytes({ weights, arenas, inputs, stores, staging }: ModelPlan['bytes']): number {
+  return weights + arenas + inputs + stores + staging;
+}
+
+/** Patches of a run of the vision tower: the largest picture's, as far as the adapter binds them. */
+function fitVision(vision: VisionModel, request: PlanRequest, warnings: string[]): number {
+  const { adapter, media } = request;
+  const pixels = vision.patchSize ** 2;
+  const wanted = Math.max(
+    Math.ceil((media?.imagePixels ?? 0) / pixels),
+    defaultVisionPatches[adapter.traits.software ? 'software' : 'hardware'],
+  );
+  const bindable = Math.floor(adapter.bindingBytes / vision.widestRowBytes);
+  if (bindable < wanted)
+    warnings.push(
+      `pictures of more than ${bindable * pixels} pixels are refused, though the checkpoint allows ${wanted * pixels}: the ` +
+        'adapter binds no more at once',
+    );
+  const perToken = vision.mergeSize ** 2;
+  return Math.floor(Math.min(wanted, bindable) / perToken) * perToken;
 }
 
 /** Fits the longest pair and the batch to the adapter's bindings. */
-function batchLimits({ options, model, adapter }: PlanRequest): BatchLimits {
+function batchLimits(request: PlanRequest): BatchLimits {
+  const { options, model, adapter } = request;
   const warnings: string[] = [];
   const bindable = Math.floor(adapter.bindingBytes / model.widestRowBytes);
   if (bindable < fewestTokens) {
@@ -152,7 +198,8 @@ function batchLimits({ options, model, adapter }: PlanRequest): BatchLimits {
   const capacityTokens = Math.max(batchTokens, maxTokens);
   // Every pair has a token of its own, so a batch of few tokens has few pairs.
   const batchPairs = Math.min(mostBatchPairs, capacityTokens);
-  return { maxTokens, batchTokens, batchPairs, capacityTokens, warnings };
+  const visionPatches = model.vision ? fitVision(model.vision, request, warnings) : 0;
+  return { maxTokens, batchTokens, batchPairs, capacityTokens, visionPatches, warnings };
 }
 
 /** Weights beyond a binding, and more than there is memory. Activations are within a binding by `batchLimits`. */

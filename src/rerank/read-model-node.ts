@@ -2,11 +2,13 @@ import os from 'node:os';
 import process from 'node:process';
 import type { JsonValue } from '../checkpoint/json-value.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { Model, ScoringTokens } from '../models/model.ts';
+import { readMediaRules } from '../media/read-media-rules-node.ts';
+import type { Model, ScoringTokens, VisionModel } from '../models/model.ts';
+import { WgrankError } from '../errors.ts';
 import { findFamily, unsupported, type ModelKind } from '../models/registry.ts';
 import { readConfig } from './describe-model-node.ts';
 import type { EngineOptions } from './engine.ts';
-import type { AdapterFacts } from './plan-model.ts';
+import type { AdapterFacts, PlanRequest } from './plan-model.ts';
 import { readScoringTokens } from './scoring-tokens-node.ts';
 
 /** What the small files of a model folder say. */
@@ -17,6 +19,8 @@ export interface ReadModel {
   readonly model: Model;
   /** For models that are scored by tokens. */
   readonly scoring?: ScoringTokens;
+  /** For models that see. */
+  readonly media?: NonNullable<PlanRequest['media']>;
 }
 
 /** @throws WgrankError `checkpoint-missing`, `config-invalid`, `model-unsupported`, `tokenizer-invalid` */
@@ -26,7 +30,26 @@ export async function readModel(options: EngineOptions): Promise<ReadModel> {
   if (!fromConfig) throw unsupported(architecture);
   const model = fromConfig(config, options);
   const scoring = model.scoredByTokens ? await readScoringTokens(options.modelDir, architecture) : undefined;
-  return { config, kind, architecture, model, ...(scoring && { scoring }) };
+  const media = model.vision && (await readPictureRules(options.modelDir, model.vision));
+  return { config, kind, architecture, model, ...(scoring && { scoring }), ...(media && { media }) };
+}
+
+/** What pictures are cut to must be what the model takes. */
+async function readPictureRules(modelDir: string, vision: VisionModel): Promise<NonNullable<PlanRequest['media']>> {
+  const rules = await readMediaRules(modelDir);
+  for (const size of ['patchSize', 'temporalPatchSize', 'mergeSize'] as const) {
+    if (rules[size] === vision[size]) continue;
+    throw new WgrankError(
+      'config-invalid',
+      'config',
+      `preprocessor_config.json has a ${size} of ${rules[size]} (config.json has ${vision[size]}, and they mean the same)`,
+    );
+  }
+  const byChannel = ([red, green, blue]: readonly number[]) => [red!, green!, blue!] as const;
+  return {
+    pixels: { mean: byChannel(rules.mean), std: byChannel(rules.std) },
+    imagePixels: rules.image.maxPixels,
+  };
 }
 
 /** What an open device can hold. */

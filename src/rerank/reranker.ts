@@ -4,7 +4,14 @@ import type { EngineInfo, EngineStats } from './engine.ts';
 export type ContentPart =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'image_url'; readonly image_url: { readonly url: string } }
-  | { readonly type: 'video_url'; readonly video_url: { readonly url: string } };
+  | { readonly type: 'video_url'; readonly video_url: VideoUrl };
+
+export interface VideoUrl {
+  /** A clip's file, or its frames as pictures, in order. */
+  readonly url: string | readonly string[];
+  /** Of a list: frames that go by in a second. Default 2, as the official code. Files say it themselves. */
+  readonly fps?: number | null | undefined;
+}
 
 export type Content = string | readonly ContentPart[];
 
@@ -26,7 +33,7 @@ export interface RerankOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a server, a command line or a Node application talks to: texts in, ranked documents out. */
+/** What a server, a command line or a Node application talks to: texts in, and pictures where the model sees; ranked documents out. */
 export interface Reranker {
   readonly info: EngineInfo;
   /** @returns documents by descending logit; equal ones keep their request order */

@@ -21,7 +21,7 @@ export async function readScoringTokens(modelDir: string, architecture: string):
   const folder = await openModelFolder(modelDir);
   const stated = await unlessMissing(readStatedTokens(folder));
   if (stated) return stated;
-  if (!['Qwen3ForCausalLM', 'Qwen2ForCausalLM'].includes(architecture))
+  if (!['Qwen3ForCausalLM', 'Qwen2ForCausalLM', 'Qwen3VLForConditionalGeneration'].includes(architecture))
     throw new WgrankError('config-invalid', 'scoring', `no ${scoreFile} names the tokens of ${architecture}`);
   const family = familyOf({ architecture, singleToken: false });
   const names = promptFamilies[family].answers;
@@ -29,7 +29,7 @@ export async function readScoringTokens(modelDir: string, architecture: string):
   const idOf = (name: string) => (Object.hasOwn(vocabulary, name) ? checkId(name, vocabulary[name]) : undefined);
   const [yes, no] = [idOf(names.yes), names.no === null ? undefined : idOf(names.no)];
   if (yes !== undefined && no !== undefined) return { yes, no };
-  if (family === 'qwen3') return qwenAnswers;
+  if (family === 'qwen3' || family === 'qwen3-vl') return qwenAnswers;
   throw new WgrankError(
     'tokenizer-invalid',
     'scoring',

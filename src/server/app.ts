@@ -18,6 +18,8 @@ export interface AppOptions {
 }
 
 export const defaultMaxBodyBytes = 16 * 1024 * 1024;
+/** For models that take pictures and clips. */
+export const defaultMaxMediaBodyBytes = 64 * 1024 * 1024;
 export const defaultMaxDocuments = 1000;
 
 /**

@@ -5,8 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { WgrankError } from '../errors.ts';
-import type { Engine, EngineInfo, EngineOptions, EngineStats } from '../rerank/engine.ts';
-import type { EncodedPair } from '../text/encoded-pair.ts';
+import type { Engine, EngineInfo, EngineOptions, EnginePair, EngineStats } from '../rerank/engine.ts';
 import {
   packPairs,
   unpackFailure,
@@ -128,7 +127,7 @@ class EngineLink {
     this.#child.kill('SIGKILL');
   }
 
-  async #score(pairs: readonly EncodedPair[], signal?: AbortSignal): Promise<Float32Array> {
+  async #score(pairs: readonly EnginePair[], signal?: AbortSignal): Promise<Float32Array> {
     if (signal?.aborted) throw cancelled();
     if (pairs.length === 0) return new Float32Array();
     const batch = packPairs(pairs);

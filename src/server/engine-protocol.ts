@@ -1,5 +1,6 @@
+import type { EncodedMedia } from '../media/encoded-media.ts';
 import { errorCatalogue, WgrankError, type ErrorCode } from '../errors.ts';
-import type { Engine, EngineInfo, EngineOptions, EngineStats } from '../rerank/engine.ts';
+import type { Engine, EngineInfo, EngineOptions, EnginePair, EngineStats } from '../rerank/engine.ts';
 
 /** What the server says to its engine process. `id` pairs a question with its answer. */
 export type EngineCommand =
@@ -22,6 +23,12 @@ export interface PackedPairs {
   readonly ids: Int32Array;
   /** Tokens of each pair. */
   readonly lengths: Int32Array;
+  /** Pictures and clips of all pairs, equal ones once; absent when there are none. */
+  readonly media?: {
+    readonly list: readonly EncodedMedia[];
+    /** Which of them each pair shows, in order. */
+    readonly shown: readonly Int32Array[];
+  };
 }
 
 /** Start-up arguments, handed over as JSON in the child's argv. */
@@ -42,7 +49,7 @@ export interface Failure {
   readonly message: string;
 }
 
-export function packPairs(pairs: readonly { readonly ids: Int32Array }[]): PackedPairs {
+export function packPairs(pairs: readonly Pick<EnginePair, 'ids' | 'media'>[]): PackedPairs {
   const lengths = Int32Array.from(pairs, (pair) => pair.ids.length);
   const ids = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
   let offset = 0;
@@ -50,14 +57,29 @@ export function packPairs(pairs: readonly { readonly ids: Int32Array }[]): Packe
     ids.set(pair.ids, offset);
     offset += pair.ids.length;
   }
-  return { ids, lengths };
+  const media = packMedia(pairs);
+  return { ids, lengths, ...(media && { media }) };
+}
+
+function packMedia(pairs: readonly Pick<EnginePair, 'media'>[]): PackedPairs['media'] {
+  const places = new Map<string, number>();
+  const list: EncodedMedia[] = [];
+  const shown = pairs.map(({ media = [] }) =>
+    Int32Array.from(media, (one) => {
+      const place = places.get(one.hash) ?? list.push(one) - 1;
+      places.set(one.hash, place);
+      return place;
+    }),
+  );
+  return list.length > 0 ? { list, shown } : undefined;
 }
 
 /** @returns views into `ids`, one per pair */
-export function unpackPairs({ ids, lengths }: PackedPairs): { ids: Int32Array; truncatedTokens: number }[] {
+export function unpackPairs({ ids, lengths, media }: PackedPairs): EnginePair[] {
   let offset = 0;
-  return Array.from(lengths, (length) => {
-    const pair = { ids: ids.subarray(offset, offset + length), truncatedTokens: 0 };
+  return Array.from(lengths, (length, i) => {
+    const shown = media && { media: Array.from(media.shown[i]!, (place) => media.list[place]!) };
+    const pair = { ids: ids.subarray(offset, offset + length), truncatedTokens: 0, ...shown };
     offset += length;
     return pair;
   });

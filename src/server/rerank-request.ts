@@ -30,6 +30,13 @@ const wholeNumber = z.preprocess(
   z.number({ error: expected(anInteger) }).refine(Number.isInteger, { error: `Input should be ${anInteger}` }),
 );
 const patches = { max_dynamic_patch: wholeNumber.nullish(), min_dynamic_patch: wholeNumber.nullish() };
+/** A file, or what SGLang does not have: the clip's frames as pictures. */
+const clip = z.union([text, z.array(text).min(1, { error: 'Value error, a clip needs at least one picture.' })], {
+  error: expected('a valid string or a list of pictures'),
+});
+const rate = z
+  .number({ error: expected('a valid number') })
+  .positive({ error: 'Value error, fps should be larger than 0.' });
 const part = z.discriminatedUnion(
   'type',
   [
@@ -39,7 +46,7 @@ const part = z.discriminatedUnion(
       image_url: z.object({ url: text, detail: z.enum(['auto', 'low', 'high']).nullish(), ...patches }),
       modalities: z.enum(['image', 'multi-images', 'video']).nullish(),
     }),
-    z.object({ type: z.literal('video_url'), video_url: z.object({ url: text, ...patches }) }),
+    z.object({ type: z.literal('video_url'), video_url: z.object({ url: clip, fps: rate.nullish(), ...patches }) }),
   ],
   { error: expected("a content part whose type is 'text', 'image_url' or 'video_url'") },
 );
@@ -121,7 +128,7 @@ function refuseUndefinedCharacters(
 
 function refuseCharacters(value: Content, field: string): void {
   if (typeof value !== 'string') {
-    value.forEach((item, i) => refuseCharacters(partText(item), `${field}[${i}].${item.type}`));
+    value.forEach((item, i) => partTexts(item).forEach((one) => refuseCharacters(one, `${field}[${i}].${item.type}`)));
     return;
   }
   if (value.includes('\0')) throw invalid(`${field} contains a NUL character (U+0000), which is not text`);
@@ -133,9 +140,11 @@ function isWellFormed(text: string): boolean {
   return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
-function partText(item: Exclude<Content, string>[number]): string {
-  if (item.type === 'text') return item.text;
-  return item.type === 'image_url' ? item.image_url.url : item.video_url.url;
+function partTexts(item: Exclude<Content, string>[number]): readonly string[] {
+  if (item.type === 'text') return [item.text];
+  if (item.type === 'image_url') return [item.image_url.url];
+  const { url } = item.video_url;
+  return typeof url === 'string' ? [url] : url;
 }
 
 const invalid = (message: string) => new WgrankError('input-invalid', '', message);

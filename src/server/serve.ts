@@ -1,10 +1,10 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WgrankError } from '../errors.ts';
-import type { Engine, EngineInfo, EngineOptions, ModelKind } from '../rerank/engine.ts';
+import type { RequestEncoder } from '../rerank/content-encoder.ts';
+import type { MediaOptions, RequestEncoderOptions } from '../rerank/create-request-encoder-node.ts';
+import { tokensBeyond, type Engine, type EngineInfo, type EngineOptions, type ModelKind } from '../rerank/engine.ts';
 import type { Reranker } from '../rerank/reranker.ts';
-import type { EncoderOptions } from '../text/create-encoder-node.ts';
-import type { PairEncoder } from '../text/encoded-pair.ts';
 import { createApp, type AppOptions } from './app.ts';
 import type { EngineProcess, SpawnOptions } from './engine-process.ts';
 import { createHttpServer, defaultTimeouts, type HttpTimeouts } from './http-server.ts';
@@ -32,6 +32,8 @@ export interface ServeOptions extends AppOptions {
   readonly dtype?: EngineOptions['dtype'];
   readonly maxBatchTokens?: number;
   readonly tokenizerWorkers?: number;
+  /** Where pictures and clips may come from; for models that see. */
+  readonly media?: MediaOptions;
   readonly timeouts?: HttpTimeouts;
   /** How long `close` waits for requests in flight before it cuts them. Default 25,000 ms. */
   readonly drainLimitMs?: number;
@@ -39,10 +41,10 @@ export interface ServeOptions extends AppOptions {
 
 /** What a server is put together from. */
 export interface ServeParts {
-  createEncoder(options: EncoderOptions): Promise<PairEncoder>;
+  createEncoder(options: RequestEncoderOptions): Promise<RequestEncoder>;
   spawnEngine(options: EngineOptions, spawn: SpawnOptions): Promise<EngineProcess>;
   /** The reranker owns both: closing it closes them. */
-  createReranker(parts: { engine: Engine; encoder: PairEncoder }): Reranker;
+  createReranker(parts: { engine: Engine; encoder: RequestEncoder }): Reranker;
 }
 
 export interface RunningServer {
@@ -92,8 +94,8 @@ export async function serve(options: ServeOptions, parts: ServeParts): Promise<R
 /** Loads tokeniser and engine side by side; when one fails the other is given up. */
 async function loadReranker(options: ServeOptions, parts: ServeParts, loading: AbortController) {
   const { modelDir, model, maxLength, dtype, maxBatchTokens } = options;
-  const { kind, architecture, truncate, chatTemplate, escapeSpecialTokens, tokenizerWorkers: workers } = options;
-  const ofEncoder = { kind, architecture, modelDir, truncate, chatTemplate, escapeSpecialTokens, workers };
+  const { kind, architecture, truncate, chatTemplate, escapeSpecialTokens, tokenizerWorkers: workers, media } = options;
+  const ofEncoder = { kind, architecture, modelDir, truncate, chatTemplate, escapeSpecialTokens, workers, media };
   const encoding = parts.createEncoder({ ...ofEncoder, maxLength });
   const spawning = parts.spawnEngine(
     {
@@ -107,10 +109,11 @@ async function loadReranker(options: ServeOptions, parts: ServeParts, loading: A
   );
   try {
     let [encoder, engine] = await Promise.all([encoding, spawning]);
-    if (engine.info.maxTokens < maxLength) {
+    const fits = engine.info.maxTokens - tokensBeyond(kind);
+    if (fits < maxLength) {
       // The adapter binds less than the model reads: pairs are cut to what it does.
       await encoder.close();
-      encoder = await parts.createEncoder({ ...ofEncoder, maxLength: engine.info.maxTokens });
+      encoder = await parts.createEncoder({ ...ofEncoder, maxLength: fits });
     }
     if (encoder.prompt !== undefined) options.log?.(`prompt   ${encoder.prompt}`);
     return { engine, reranker: parts.createReranker({ engine, encoder }) };

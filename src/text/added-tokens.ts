@@ -12,6 +12,8 @@ export interface AddedToken {
   readonly rstrip: boolean;
   /** Looked for in the normalised text, in its normalised form. */
   readonly normalized: boolean;
+  /** Part of a prompt's structure, not of its text: survives truncation in Qwen3-VL's prompts. */
+  readonly special: boolean;
 }
 
 /** Cuts a text at its added tokens: leftmost first, the longest of those that begin at the same place. */

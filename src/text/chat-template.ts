@@ -1,11 +1,11 @@
 import { Environment, Interpreter, parse, tokenize } from './jinja-js.ts';
 import type { JinjaEnvironment, JinjaValue } from './jinja-js.ts';
-import type { PromptTexts } from './marked-text.ts';
+import { textOf, type TemplateContent, type TemplateTexts } from './template-texts.ts';
 
 /**
  * How a template is read.
- * `sglang`: query and document are `messages[0]` and `messages[1]`; jinja2's defaults; the file is stripped of newlines at both
- * ends, and `\n` in two characters is a newline.
+ * `sglang`: query and document are `messages[0]` and `messages[1]`, or lists of parts by these names; jinja2's defaults; the file
+ * is stripped of newlines at both ends, and `\n` in two characters is a newline.
  * `roles`: messages have the roles query, document and system, as Hugging Face's repositories and vLLM have them; blocks are
  * trimmed as transformers does.
  */
@@ -20,8 +20,10 @@ export interface ChatTemplate {
   readonly specialTokens: Readonly<Record<string, string>>;
 }
 
-/** Templates that take messages by index are SGLang's; one that looks at roles is not. */
+/** Templates that take messages by index are SGLang's, and those that know no messages; one that looks at roles is not. */
 export function dialectOf(source: string): TemplateDialect {
+  const code = source.replace(/\{#[\s\S]*?#\}/g, '');
+  if (!/\bmessages\b/.test(code) && /\bquery\b/.test(code) && /\bdocument\b/.test(code)) return 'sglang';
   return /messages\s*\[\s*[01]\s*\]/.test(source) && !/\brole\b/.test(source) ? 'sglang' : 'roles';
 }
 
@@ -32,7 +34,7 @@ export function isRerankerTemplate(source: string): boolean {
 }
 
 /** Renders one prompt. */
-export type RenderPrompt = (texts: PromptTexts) => string;
+export type RenderPrompt = (texts: TemplateTexts) => string;
 
 /** jinja2: the first of an empty list is undefined, so that `default` applies. The library's is no value of its language. */
 class ExactInterpreter extends Interpreter {
@@ -50,15 +52,17 @@ export function compileTemplate({ source, specialTokens }: ChatTemplate): Render
   const trim = dialect === 'roles';
   const program = parse(tokenize(text, { trim_blocks: trim, lstrip_blocks: trim }));
   return ({ query, document, instruct }) => {
-    const messages = [
+    const messages: { role: string; content: TemplateContent }[] = [
       { role: 'query', content: query },
       { role: 'document', content: document },
     ];
     if (instruct) messages.push({ role: 'system', content: instruct });
     // Empty counts as absent: the template's default stands.
-    const asked = instruct ? { instruct, instruction: instruct } : {};
+    const instruction = textOf(instruct ?? '');
+    const asked = instruction === '' ? {} : { instruct: instruction, instruction };
+    const lists = dialect === 'sglang' && typeof query !== 'string' ? { query, document } : {};
     const scope = new Environment();
-    const names = { ...globals, ...specialTokens, messages, add_generation_prompt: true, ...asked };
+    const names = { ...globals, ...specialTokens, messages, add_generation_prompt: true, ...asked, ...lists };
     for (const [name, value] of Object.entries(names)) scope.set(name, value);
     return String(new ExactInterpreter(scope).run(program).value);
   };

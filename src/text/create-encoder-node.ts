@@ -9,8 +9,8 @@ export interface EncoderOptions extends PromptEncoderOptions {
 }
 
 /**
- * The encoder of a model: pairs for a cross-encoder, prompts for a decoder.
- * @throws WgrankError `model-unsupported` for vision-language decoders; what `createPairEncoder` and `createPromptEncoder` throw
+ * The encoder of a model that reads text: pairs for a cross-encoder, prompts for a decoder.
+ * @throws WgrankError `model-unsupported` for vision-language decoders, see `createVlPromptEncoder`; what `createPairEncoder` and `createPromptEncoder` throw
  */
 export async function createEncoder(options: EncoderOptions): Promise<PairEncoder> {
   switch (options.kind) {
@@ -19,6 +19,6 @@ export async function createEncoder(options: EncoderOptions): Promise<PairEncode
     case 'text-decoder':
       return createPromptEncoder(options);
     case 'vl-decoder':
-      throw new WgrankError('model-unsupported', 'text', 'prompts of vision-language rerankers are not supported yet');
+      throw new WgrankError('model-unsupported', 'text', 'a vision-language reranker reads parts, not texts alone');
   }
 }

@@ -16,7 +16,8 @@ export async function readChatTemplate(path: string, modelDir: string): Promise<
     throw new WgrankError(
       'template-invalid',
       'chat template',
-      `${path} does not exist (wgrank brings examples/chat_template/qwen3_reranker.jinja and qwen3_reranker_official.jinja)`,
+      `${path} does not exist (wgrank brings examples/chat_template/qwen3_reranker.jinja, qwen3_reranker_official.jinja and ` +
+        'qwen3_vl_reranker.jinja)',
     );
   return { source, name: path, specialTokens: specialTokensOf(await readObject(modelDir, 'tokenizer_config.json')) };
 }

@@ -9,7 +9,7 @@ export interface MarkedText {
 export type Slot = 'instruct' | 'query' | 'document';
 
 /** A prompt's text with places for the request's texts. */
-export type Pattern = readonly (string | { readonly slot: Slot })[];
+export type Pattern<Place extends string = Slot> = readonly (string | { readonly slot: Place })[];
 
 /** A request's texts for one prompt. */
 export interface PromptTexts {
@@ -20,7 +20,11 @@ export interface PromptTexts {
 }
 
 /** Puts texts into their places. @param escape marks them as plain */
-export function fillPattern(pattern: Pattern, texts: PromptTexts, escape: boolean): MarkedText {
+export function fillPattern<Place extends string>(
+  pattern: Pattern<Place>,
+  texts: Readonly<Partial<Record<Place, string | undefined>>>,
+  escape: boolean,
+): MarkedText {
   let text = '';
   const plain: number[] = [];
   for (const part of pattern) {

@@ -1,26 +1,20 @@
 import { WgrankError } from '../errors.ts';
 import type { EncodedPair } from './encoded-pair.ts';
+import { forEachChunk } from './prompt-chunks.ts';
+import { probeTexts, seamsOf } from './prompt-seams.ts';
 import type { PromptFrame, PromptSource } from './prompt-source.ts';
 import type { TextTokens, TokenizerInput } from './tokenizer-protocol.ts';
 
-/** Prompts that are rendered and tokenised at a time: bounds what lies in memory when every prompt repeats a long query. */
-const chunkPrompts = 64;
-const chunkUnits = 2 ** 20;
-/** Chunks on their way at once: while one is tokenised, the next is rendered. */
-const lanes = 2;
-
-/** Documents that begin and end differently: what their prompts have in common is not the document's. */
-const probes = ['x', 'q'] as const;
 /** More tokens than a probe has. */
 const probeTokens = 32;
 
-interface Tokenizer {
+export interface PromptTokenizer {
   tokenize(texts: readonly TokenizerInput[], keep: number, signal?: AbortSignal): Promise<TextTokens[]>;
 }
 
 export interface PromptCutterParts {
   readonly source: PromptSource;
-  readonly pool: Tokenizer;
+  readonly pool: PromptTokenizer;
   /** Most tokens of a prompt. */
   readonly maxLength: number;
   readonly truncate: boolean;
@@ -52,21 +46,12 @@ export class PromptCutter {
     // A query that fills the prompt is found out before a thousand documents repeat it.
     if (truncate && 2 * shared > room) await findTail();
     const pairs: EncodedPair[] = Array.from({ length: documents.length });
-    const chunks = chunksOf(documents, shared);
-    const work = async (): Promise<void> => {
-      for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
-        try {
-          const texts = await frame.texts(documents.slice(chunk.first, chunk.end), signal);
-          const tokens = await this.#parts.pool.tokenize(texts, Math.max(room, 0), signal);
-          for (const [i, found] of tokens.entries())
-            pairs[chunk.first + i] = await this.#assemble(frame, room, found, findTail);
-        } catch (error) {
-          chunks.length = 0;
-          throw error;
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: lanes }, work));
+    const units = documents.map((document) => document.length);
+    await forEachChunk(units, shared, async (first, end) => {
+      const texts = await frame.texts(documents.slice(first, end), signal);
+      const tokens = await this.#parts.pool.tokenize(texts, Math.max(room, 0), signal);
+      for (const [i, found] of tokens.entries()) pairs[first + i] = await this.#assemble(frame, room, found, findTail);
+    });
     return pairs;
   }
 
@@ -101,18 +86,12 @@ export class PromptCutter {
    * @throws WgrankError `input-too-long` when nothing of a document would remain
    */
   async #findTail(frame: PromptFrame, room: number, signal: AbortSignal | undefined): Promise<Int32Array> {
-    const texts = await frame.texts(probes, signal);
+    const texts = await frame.texts(probeTexts, signal);
     const [one, other] = await this.#parts.pool.tokenize(texts, room + probeTokens, signal);
     if (one!.tokenCount > room + probeTokens || other!.tokenCount > room + probeTokens) throw this.#noRoom();
-    const a = one!.ids;
-    const b = other!.ids;
-    const shorter = Math.min(a.length, b.length);
-    let headCount = 0;
-    while (headCount < shorter && a[headCount] === b[headCount]) headCount += 1;
-    let tailCount = 0;
-    while (tailCount < shorter - headCount && a.at(-1 - tailCount) === b.at(-1 - tailCount)) tailCount += 1;
+    const { headCount, tailCount } = seamsOf(one!.ids, other!.ids);
     if (headCount + tailCount >= room) throw this.#noRoom();
-    return a.slice(a.length - tailCount);
+    return one!.ids.slice(one!.ids.length - tailCount);
   }
 
   #noRoom(): WgrankError {
@@ -123,18 +102,6 @@ export class PromptCutter {
         'would remain (shorten them or raise --max-length).',
     );
   }
-}
-
-function chunksOf(documents: readonly string[], shared: number): { first: number; end: number }[] {
-  const chunks: { first: number; end: number }[] = [];
-  for (let first = 0; first < documents.length;) {
-    let end = first;
-    for (let units = 0; end < documents.length && end - first < chunkPrompts && units < chunkUnits; end += 1)
-      units += shared + documents[end]!.length;
-    chunks.push({ first, end });
-    first = end;
-  }
-  return chunks;
 }
 
 function join(...parts: readonly ArrayLike<number>[]): Int32Array {

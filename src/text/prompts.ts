@@ -48,11 +48,31 @@ const zerankParts: readonly Pattern[] = [
   [query, endOfTurn + turn('user'), document, endOfTurn + turn('assistant')],
 ];
 
+/** Tokenised whole: around pictures the vocabulary splits anyway. No line break before `<Query>:`, no space behind the colons. */
+const qwen3VlParts = (instruction: string | typeof instruct): readonly [Pattern] => [
+  [
+    turn('system', judge) + endOfTurn + turn('user', '<Instruct>: '),
+    instruction,
+    '<Query>:',
+    query,
+    '\n<Document>:',
+    document,
+    endOfTurn + turn('assistant'),
+  ],
+];
+
 export const promptFamilies = {
   /** source: QwenLM/Qwen3-Embedding, the model card's transformers example: with the think block. */
   qwen3: {
     ask: qwen3Parts(instruct),
     plain: qwen3Parts('Given a web search query, retrieve relevant passages that answer the query'),
+    strip: false,
+    answers: { yes: 'yes', no: 'no' },
+  },
+  /** source: QwenLM/Qwen3-VL-Embedding `qwen3_vl_reranker.py`; sglang `examples/chat_template/qwen3_vl_reranker.jinja`, equal bytes */
+  'qwen3-vl': {
+    ask: qwen3VlParts(instruct),
+    plain: qwen3VlParts('Given a search query, retrieve relevant candidates that answer the query.'),
     strip: false,
     answers: { yes: 'yes', no: 'no' },
   },
@@ -79,6 +99,7 @@ export interface CheckpointFacts {
 
 /** The family of a decoder that brings no reranker template of its own. */
 export function familyOf({ architecture, singleToken }: CheckpointFacts): PromptFamilyName {
+  if (architecture.startsWith('Qwen3VL')) return 'qwen3-vl';
   if (architecture === 'Qwen2ForCausalLM') return 'mxbai-rerank-v2';
   return singleToken ? 'zerank' : 'qwen3';
 }

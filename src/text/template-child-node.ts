@@ -6,8 +6,8 @@ import process from 'node:process';
 import { Script } from 'node:vm';
 
 import { compileTemplate, type ChatTemplate, type RenderPrompt } from './chat-template.ts';
-import type { PromptTexts } from './marked-text.ts';
 import { longestPrompt, type RenderCommand, type RenderReport } from './template-protocol.ts';
+import type { TemplateTexts } from './template-texts.ts';
 
 // Ctrl-C and `systemctl stop` signal the whole group; only the parent decides when rendering may end.
 process.on('SIGINT', () => undefined);
@@ -20,7 +20,7 @@ const script = new Script(`${hook}()`);
 let loaded: { readonly template: ChatTemplate; readonly limitMs: number } | undefined;
 let render: RenderPrompt | undefined;
 
-function renderAll(template: ChatTemplate, prompts: readonly PromptTexts[]): string[] {
+function renderAll(template: ChatTemplate, prompts: readonly TemplateTexts[]): string[] {
   render ??= compileTemplate(template);
   return prompts.map((texts) => {
     const text = render!(texts);

@@ -5,8 +5,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { WgrankError } from '../errors.ts';
 import type { ChatTemplate } from './chat-template.ts';
-import type { PromptTexts } from './marked-text.ts';
 import type { RenderCommand, RenderReport } from './template-protocol.ts';
+import { unitsOf, type TemplateTexts } from './template-texts.ts';
 
 /** How long a template may take for one task; a prompt takes well under a millisecond. */
 const limitMs = 500;
@@ -25,7 +25,7 @@ interface RunningTask {
 }
 
 interface Waiting {
-  readonly prompts: readonly PromptTexts[];
+  readonly prompts: readonly TemplateTexts[];
   resolve(texts: readonly string[]): void;
   reject(error: WgrankError): void;
 }
@@ -55,7 +55,7 @@ export class TemplateProcess {
    * Renders prompts, all of them or none; tasks go one after the other.
    * @throws WgrankError `template-invalid` with the template's own words or the limit that it broke; `cancelled`, `engine-stopped`
    */
-  render(prompts: readonly PromptTexts[], signal?: AbortSignal): Promise<readonly string[]> {
+  render(prompts: readonly TemplateTexts[], signal?: AbortSignal): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed || signal?.aborted) {
         reject(this.#closed ? stopped() : cancelled());
@@ -125,7 +125,7 @@ export class TemplateProcess {
     if (task === undefined) return;
     const id = (this.#lastId += 1);
     const child = this.#child!;
-    const units = task.prompts.reduce((sum, prompt) => sum + prompt.query.length + prompt.document.length, 0);
+    const units = task.prompts.reduce((sum, prompt) => sum + unitsOf(prompt), 0);
     const timer = setTimeout(
       () => {
         this.#running!.late = true;

@@ -1,10 +1,11 @@
 import { WgrankError } from '../errors.ts';
 import { fillPattern, patternOf, type MarkedText, type Pattern, type PromptTexts, type Slot } from './marked-text.ts';
 import type { PromptSource } from './prompt-source.ts';
+import type { TemplateTexts } from './template-texts.ts';
 
 /** Renders prompts, all of them or none. */
 export interface TemplateRenderer {
-  render(prompts: readonly PromptTexts[], signal?: AbortSignal): Promise<readonly string[]>;
+  render(prompts: readonly TemplateTexts[], signal?: AbortSignal): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 

@@ -1,10 +1,10 @@
 import type { ChatTemplate } from './chat-template.ts';
-import type { PromptTexts } from './marked-text.ts';
+import { unitsOf, type TemplateTexts } from './template-texts.ts';
 
 /** What the process is told: first what to render, then prompts, all of them or none. */
 export type RenderCommand =
   | { readonly kind: 'load'; readonly template: ChatTemplate; readonly limitMs: number }
-  | { readonly kind: 'render'; readonly id: number; readonly prompts: readonly PromptTexts[] };
+  | { readonly kind: 'render'; readonly id: number; readonly prompts: readonly TemplateTexts[] };
 
 /** What it says. */
 export type RenderReport =
@@ -18,6 +18,6 @@ export type RenderReport =
 const ownUnits = 256 * 1024;
 
 /** Longest prompt in UTF-16 units: a template may write every text a few times. */
-export function longestPrompt({ query, document, instruct = '' }: PromptTexts): number {
-  return ownUnits + 4 * (query.length + document.length + instruct.length);
+export function longestPrompt(texts: TemplateTexts): number {
+  return ownUnits + 4 * unitsOf(texts);
 }

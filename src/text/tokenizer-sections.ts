@@ -182,7 +182,6 @@ export function decodeAddedTokens(value: unknown, vocabulary: Vocabulary): Added
     if (tokens.some((other) => other.content === content)) throw invalidTokenizer(where, `${content} comes twice`);
     if (asBoolean(token['single_word'], `${where}.single_word`))
       throw invalidTokenizer(`${where}.single_word`, 'true is not supported');
-    asBoolean(token['special'], `${where}.special`);
     let expected = pieceId(vocabulary.trie, content);
     if (expected < 0) {
       expected = nextId;
@@ -196,6 +195,7 @@ export function decodeAddedTokens(value: unknown, vocabulary: Vocabulary): Added
       lstrip: asBoolean(token['lstrip'], `${where}.lstrip`),
       rstrip: asBoolean(token['rstrip'], `${where}.rstrip`),
       normalized: asBoolean(token['normalized'], `${where}.normalized`),
+      special: asBoolean(token['special'], `${where}.special`),
     });
   }
   return tokens;

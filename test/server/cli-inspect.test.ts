@@ -94,7 +94,7 @@ const found: ModelInspection = {
   gpu: {
     dtype: 'bf16',
     arenas: 2,
-    bytes: { weights: 15 * 2 ** 30, arenas: 3 * 2 ** 28, inputs: 2048, staging: 3 * 2 ** 25, total: 2 ** 34 },
+    bytes: { weights: 15 * 2 ** 30, arenas: 3 * 2 ** 28, inputs: 2048, stores: 0, staging: 3 * 2 ** 25, total: 2 ** 34 },
   },
   largestBinding: { name: 'a weight', bytes: 2 ** 26 },
   largestBuffer: { name: 'arena 0', bytes: 999 },

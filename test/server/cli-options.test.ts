@@ -28,9 +28,10 @@ const defaults: ServeFlags = {
   chatTemplate: undefined,
   escapeSpecialTokens: false,
   maxBatchTokens: undefined,
-  maxBodyBytes: 16 * 1024 * 1024,
+  maxBodyBytes: undefined,
   maxDocuments: 1000,
   tokenizerWorkers: undefined,
+  media: {},
   example: false,
   ignored: [],
 };

@@ -35,6 +35,7 @@ export function createFakeParts(): FakeParts {
     createReranker: ({ engine, encoder }) => ({
       info: engine.info,
       async rerank(_query, documents, options = {}) {
+        if (!('encode' in encoder)) throw new TypeError('the fake encoder reads texts');
         const pairs = await encoder.encode('', documents.map(String), options);
         const logits = await engine.score(pairs, options.signal);
         return Array.from(logits, (logit, index) => ({

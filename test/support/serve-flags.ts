@@ -13,9 +13,10 @@ export const plainFlags: ServeFlags = {
   chatTemplate: undefined,
   escapeSpecialTokens: false,
   maxBatchTokens: undefined,
-  maxBodyBytes: 100,
+  maxBodyBytes: undefined,
   maxDocuments: 10,
   tokenizerWorkers: undefined,
+  media: {},
   example: false,
   ignored: [],
 };

@@ -1,0 +1,30 @@
+import { type Clip, GrowingClip, invalidClip } from './clip.ts';
+import { decodeFrames } from './decode-frames.ts';
+import { frameToRgb } from './frame-to-rgb.ts';
+import type { MediaRules } from './media-rules.ts';
+import { groupTimestamps, sampleFrames } from './sample-frames.ts';
+import { checkFramePixels, scanClip } from './scan-clip.ts';
+import { turnPicture } from './turn-picture.ts';
+import { findWebCodecs } from './video-decoder-node.ts';
+
+/**
+ * Decodes a clip into what the model sees: frames sampled by transformers' rule, turned as the file says for display, resized. One
+ * full-size frame is held beside the clip.
+ * @param bytes an MP4, QuickTime, WebM or Matroska file
+ * @throws WgrankError `media-invalid`, `media-too-large`, `decoder-missing`
+ */
+export async function decodeClip(bytes: Uint8Array, rules: MediaRules): Promise<Clip> {
+  const scanned = await scanClip(bytes);
+  const indices = sampleFrames(scanned.frames, scanned.fps, rules.video);
+  if (indices.length < rules.temporalPatchSize)
+    throw invalidClip(`the clip gives ${indices.length} frames (at least ${rules.temporalPatchSize}; send a picture)`);
+  const codecs = await findWebCodecs();
+  const places = new Map(indices.map((index, place) => [index, place]));
+  const clip = new GrowingClip(indices.length, rules);
+  await decodeFrames(codecs, scanned, new Set(indices), async (index, frame) => {
+    const { width, height } = frame.visibleRect ?? { width: 0, height: 0 };
+    checkFramePixels(width, height);
+    clip.put(places.get(index)!, turnPicture(await frameToRgb(frame), scanned.rotation));
+  });
+  return clip.finish(groupTimestamps(indices, scanned.fps, rules.temporalPatchSize));
+}

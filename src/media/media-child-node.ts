@@ -1,0 +1,91 @@
+/**
+ * The process that decodes pictures and clips. A process and not a thread: native decoders read what strangers send, and one that
+ * crashes or hangs must not take the server with it. Started by `MediaProcess`.
+ */
+import { createHash } from 'node:crypto';
+import process from 'node:process';
+
+import { WgrankError } from '../errors.ts';
+import { resizeBicubic } from './bicubic.ts';
+import { clipOfPictures } from './clip-of-pictures.ts';
+import { decodePicture } from './decode-picture-node.ts';
+import type { EncodedMedia } from './encoded-media.ts';
+import type { MediaCommand, MediaReport, MediaTask } from './media-protocol.ts';
+import type { MediaRules } from './media-rules.ts';
+import { smartResizeImage } from './smart-resize.ts';
+
+// Ctrl-C and `systemctl stop` signal the whole group; only the parent decides when decoding may end.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+process.on('disconnect', () => process.exit(0));
+
+let loaded: { readonly rules: MediaRules; readonly applyExif: boolean } | undefined;
+
+/** Above this much, buffers of the last task are given back before the next one comes. */
+const keptBytes = 16 * 2 ** 20;
+/** Of the time limit; a process that gets less than half of it, because the machine is busy, is not to blame. */
+const maxRounds = 3;
+
+const report = (message: MediaReport): void => void process.send?.(message);
+
+async function encode(task: MediaTask): Promise<EncodedMedia> {
+  const { rules, applyExif } = loaded!;
+  if ('bytes' in task) {
+    if (task.kind === 'image') return finish('image', await encodePicture(task.bytes, rules, applyExif));
+    // Demuxers are large and pictures need none.
+    const { decodeClip } = await import('./decode-clip-node.ts');
+    return finish('video', await decodeClip(task.bytes, rules));
+  }
+  const pictures = task.pictures.map((bytes) => () => decodePicture(bytes, { applyExif }));
+  return finish('video', await clipOfPictures(pictures, task.fps, rules));
+}
+
+type Pixels = Omit<EncodedMedia, 'kind' | 'hash'>;
+
+async function encodePicture(bytes: Uint8Array, rules: MediaRules, applyExif: boolean): Promise<Pixels> {
+  const { rgb, width, height } = await decodePicture(bytes, { applyExif });
+  const to = smartResizeImage(height, width, { factor: rules.patchSize * rules.mergeSize, ...rules.image });
+  return { rgb: resizeBicubic(rgb, width, height, to.width, to.height), frames: 1, ...to };
+}
+
+function finish(kind: EncodedMedia['kind'], pixels: Pixels): EncodedMedia {
+  const { rgb, frames, height, width } = pixels;
+  const hash = createHash('sha256').update(`${kind} ${frames} ${height} ${width}\n`).update(rgb).digest('hex');
+  return { kind, ...pixels, hash };
+}
+
+/** Tells the parent when the time is up, or that there was none to have. */
+function watch(id: number, limitMs: number): () => void {
+  let timer: NodeJS.Timeout;
+  const begin = (round: number): void => {
+    const before = process.cpuUsage();
+    timer = setTimeout(() => {
+      const { user, system } = process.cpuUsage(before);
+      const isLate = round === maxRounds || (user + system) / 1000 > limitMs / 2;
+      report({ kind: isLate ? 'late' : 'starved', id });
+      if (!isLate) begin(round + 1);
+    }, limitMs);
+  };
+  begin(1);
+  return () => clearTimeout(timer);
+}
+
+async function decode(id: number, task: MediaTask, limitMs: number): Promise<void> {
+  const stop = watch(id, limitMs);
+  try {
+    report({ kind: 'decoded', id, media: await encode(task) });
+  } catch (error) {
+    const code = error instanceof WgrankError ? error.code : undefined;
+    report({ kind: 'failed', id, code, message: error instanceof Error ? error.message : String(error) });
+  } finally {
+    stop();
+  }
+  if (process.memoryUsage().arrayBuffers > keptBytes) setImmediate(() => globalThis.gc?.());
+}
+
+process.on('message', (command: MediaCommand) => {
+  if (command.kind === 'load') {
+    loaded = command;
+    report({ kind: 'ready' });
+  } else void decode(command.id, command.task, command.limitMs);
+});

@@ -1,0 +1,32 @@
+import { createMediaLoader } from '../media/create-media-loader-node.ts';
+import { createSourceReader, type SourceReaderOptions } from '../media/read-source-node.ts';
+import { readMediaRules } from '../media/read-media-rules-node.ts';
+import { createEncoder, type EncoderOptions } from '../text/create-encoder-node.ts';
+import { createVlPromptEncoder } from '../text/create-vl-prompt-encoder-node.ts';
+import { VlContentEncoder, type RequestEncoder } from './content-encoder.ts';
+
+/** Where pictures and clips may come from, and how they are read. */
+export interface MediaOptions extends SourceReaderOptions {
+  /** Turns pictures as their EXIF data says. Default false, as the reference. */
+  readonly applyExif?: boolean;
+}
+
+export interface RequestEncoderOptions extends EncoderOptions {
+  /** For models that see. */
+  readonly media?: MediaOptions | undefined;
+}
+
+/**
+ * The encoder of a model, whatever it reads: pairs for a cross-encoder, prompts for a decoder, prompts with pictures for one that
+ * sees.
+ * @throws WgrankError `tokenizer-invalid`, `template-invalid`, `config-invalid`, `launch-refused`
+ */
+export async function createRequestEncoder(options: RequestEncoderOptions): Promise<RequestEncoder> {
+  if (options.kind !== 'vl-decoder') return createEncoder(options);
+  const { applyExif, ...sources } = options.media ?? {};
+  const rules = await readMediaRules(options.modelDir);
+  const { read: readSource } = createSourceReader(sources);
+  const prompts = await createVlPromptEncoder(options);
+  const loader = createMediaLoader({ rules, readSource, ...(applyExif !== undefined && { applyExif }) });
+  return new VlContentEncoder({ prompts, loader, grid: rules });
+}
