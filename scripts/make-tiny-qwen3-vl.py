@@ -9,7 +9,6 @@ resized by Pillow to transformers' size, and normalised and cut into patches by 
 script also checks that it renders the same prompts. Byte for byte the same on every run with the same versions.
 """
 
-import hashlib
 import json
 import math
 import sys
@@ -20,21 +19,23 @@ import numpy as np
 import PIL
 import tokenizers
 import torch
-from PIL import Image
 from tokenizers import Tokenizer
 
+import qwen3_vl_layout as layout
 import qwen3_vl_oracle as vl
 import xlm_roberta_oracle as oracle
-from qwen3_vl_requests import DEFAULT, LIMIT, REQUESTS
+from qwen3_vl_prompts import (
+    END, IMAGE_BOUNDS, PADS, SLOTS, START, TAIL, VIDEO_BOUNDS, Media, cut, digest, expand, first_of_runs, packed, parts_of, render,
+    slot_tokenizer,
+)
+from qwen3_vl_requests import LIMIT, REQUESTS
+from qwen3_vl_templates import CONVERSATION, ROLES
 from transformers import AutoTokenizer, Qwen3VLProcessor
-from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
-from transformers.models.qwen3_vl.video_processing_qwen3_vl import smart_resize as smart_resize_clip
 from transformers.video_utils import VideoMetadata
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "weights" / "tiny-qwen3-vl-reranker"
 TOKENIZER = ROOT / "weights" / "tiny-qwen3-reranker"
-PICTURES = ROOT / "test" / "media" / "fixtures" / "pictures"
 GOLDEN = ROOT / "test" / "golden" / "fixtures" / "tiny-qwen3-vl-reranker.json"
 COMMAND = "python scripts/make-tiny-qwen3-vl.py"
 SEED = 2026
@@ -43,83 +44,6 @@ GOLDEN_LIMIT_BYTES = 300_000
 # More rows than the tokenizer has ids, and attention wider than the residual stream, as in the published checkpoints.
 TEXT = dict(hidden=64, layers=4, heads=4, kv_heads=2, head_dim=32, intermediate=128, vocab=2048, section=[6, 5, 5], positions=262144)
 VISION = dict(depth=4, hidden=32, heads=2, intermediate=64, deepstack=[0, 1, 2], positions=2304)
-# Of Qwen3-VL-Reranker; the clips' are the base models'.
-IMAGE_BOUNDS = (4096, 1310720)
-VIDEO_BOUNDS = (4096, 25165824)
-FACTOR = vl.PATCH * vl.MERGE
-TAIL = 5
-
-SYSTEM = (
-    "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
-    'Note that the answer can only be "yes" or "no".'
-)
-START, END = "<|vision_start|>", "<|vision_end|>"
-PADS = {"image": "<|image_pad|>", "video": "<|video_pad|>"}
-# Stand for pads of real media where typed ones must stay text.
-SLOTS = {"image": "<|slot_of_an_image|>", "video": "<|slot_of_a_clip|>"}
-
-ROLES = """\
-{#- A query and a document in roles of their own, an instruction as the system's. -#}
-{%- macro write(message) -%}
-  {%- if message.content is string -%}
-    {{- message.content -}}
-  {%- else -%}
-    {%- for part in message.content -%}
-      {%- if part.type == "image" -%}
-        {{- "<|vision_start|><|image_pad|><|vision_end|>" -}}
-      {%- elif part.type == "video" -%}
-        {{- "<|vision_start|><|video_pad|><|vision_end|>" -}}
-      {%- else -%}
-        {{- part.text -}}
-      {%- endif -%}
-    {%- endfor -%}
-  {%- endif -%}
-{%- endmacro -%}
-{%- set told = messages | selectattr("role", "eq", "system") | list -%}
-{{- "<|im_start|>system\\n" -}}
-{{- 'Judge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the answer can only be "yes" or "no".' -}}
-{{- "<|im_end|>\\n<|im_start|>user\\n<Instruct>: " -}}
-{%- if told -%}
-  {{- write(told[0]) -}}
-{%- else -%}
-  {{- "%DEFAULT%" -}}
-{%- endif -%}
-{{- "<Query>:" -}}
-{%- for message in messages if message.role == "query" -%}
-  {{- write(message) -}}
-{%- endfor -%}
-{{- "\\n<Document>:" -}}
-{%- for message in messages if message.role == "document" -%}
-  {{- write(message) -}}
-{%- endfor -%}
-{{- "<|im_end|>\\n" -}}
-{%- if add_generation_prompt -%}
-  {{- "<|im_start|>assistant\\n" -}}
-{%- endif -%}
-""".replace("%DEFAULT%", DEFAULT)
-
-CONVERSATION = """\
-{%- for message in messages -%}
-  {{- "<|im_start|>" + message.role + "\\n" -}}
-  {%- if message.content is string -%}
-    {{- message.content -}}
-  {%- else -%}
-    {%- for part in message.content -%}
-      {%- if part.type == "image" or "image_url" in part -%}
-        {{- "<|vision_start|><|image_pad|><|vision_end|>" -}}
-      {%- elif part.type == "video" -%}
-        {{- "<|vision_start|><|video_pad|><|vision_end|>" -}}
-      {%- else -%}
-        {{- part.text -}}
-      {%- endif -%}
-    {%- endfor -%}
-  {%- endif -%}
-  {{- "<|im_end|>\\n" -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-  {{- "<|im_start|>assistant\\n" -}}
-{%- endif -%}
-"""
 
 
 def write_folder():
@@ -134,10 +58,10 @@ def write_folder():
     find = tokenizer.token_to_id
     ids = {"start": find(START), "end": find(END), "image": find(PADS["image"]), "video": find(PADS["video"])}
     text = TEXT | {"bos": find("<|endoftext|>"), "eos": find("<|im_end|>")}
-    hf = vl.hf_config(text=text, vision=VISION, ids=ids, tied=True, dtype="bfloat16")
+    hf = layout.hf_config(text=text, vision=VISION, ids=ids, tied=True, dtype="bfloat16")
     oracle.write_json(FOLDER / "config.json", hf)
-    oracle.write_json(FOLDER / "preprocessor_config.json", vl.preprocessor_config(*IMAGE_BOUNDS))
-    oracle.write_json(FOLDER / "video_preprocessor_config.json", vl.video_preprocessor_config(*VIDEO_BOUNDS))
+    oracle.write_json(FOLDER / "preprocessor_config.json", layout.preprocessor_config(*IMAGE_BOUNDS))
+    oracle.write_json(FOLDER / "video_preprocessor_config.json", layout.video_preprocessor_config(*VIDEO_BOUNDS))
     yes, no = find("yes"), find("no")
     oracle.write_json(FOLDER / "1_LogitScore" / "config.json", {"true_token_id": yes, "false_token_id": no})
     modules = [("0", "", "Transformer"), ("1", "1_LogitScore", "LogitScore")]
@@ -147,145 +71,6 @@ def write_folder():
     (FOLDER / "chat_template.jinja").write_text(CONVERSATION, encoding="utf-8")
     (FOLDER / "additional_chat_templates" / "reranker.jinja").write_text(ROLES, encoding="utf-8")
     return hf, (yes, no)
-
-
-def digest(array):
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-
-
-def on_white(path):
-    """RGB pixels as Pillow decodes them, transparent ones on white."""
-    picture = Image.open(path)
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    white = Image.new("RGB", picture.size, (255, 255, 255))
-    white.paste(picture, mask=picture.getchannel("A"))
-    return white
-
-
-class Media:
-    """Pictures and clips by what a request says of them, prepared once."""
-
-    def __init__(self):
-        self.processors = vl.processors(FOLDER)
-        self.known = {}
-
-    def of(self, part):
-        """The entry of the fixture, the patches with their grid, and whether it is a clip."""
-        url = part["image_url"]["url"] if part["type"] == "image_url" else part["video_url"]["url"]
-        video = not isinstance(url, str)
-        fps = part["video_url"].get("fps", 2) if video else None
-        key = json.dumps([url, fps]) if video else url
-        if key not in self.known:
-            sources = [on_white(PICTURES / name) for name in (url if video else [url])]
-            indices = list(range(len(sources)))
-            if video and len(sources) == 1:
-                # A still clip: the model takes two frames at a time.
-                sources, indices = sources * 2, [0, 0]
-            width, height = sources[0].size
-            if video:
-                toheight, towidth = smart_resize_clip(len(sources), height, width, vl.TEMPORAL, FACTOR, *VIDEO_BOUNDS)
-            else:
-                toheight, towidth = smart_resize(height, width, FACTOR, *IMAGE_BOUNDS)
-            rgb = np.stack([np.asarray(source.resize((towidth, toheight), Image.Resampling.BICUBIC)) for source in sources])
-            pixels, grid = vl.pixel_values(*self.processors, rgb)
-            entry = {
-                **({"fps": fps, "timestamps": timestamps(indices, fps)} if video else {}),
-                "size": [height, width],
-                "decodedSha256": digest(np.stack([np.asarray(source) for source in sources])),
-                "resized": [toheight, towidth],
-                # Of an odd clip the last frame counts twice.
-                "resizedSha256": digest(np.concatenate([rgb, rgb[-1:]]) if video and len(rgb) % vl.TEMPORAL else rgb),
-                "grid": grid.tolist(),
-                "mean": round(pixels.double().mean().item(), 9),
-                "std": round(pixels.double().std(correction=0).item(), 9),
-            }
-            self.known[key] = (key, entry, (sources, indices), (pixels, grid, video))
-        return self.known[key]
-
-
-def timestamps(indices, fps):
-    """Seconds of each pair of frames, all of which are kept."""
-    return Qwen3VLProcessor._calculate_timestamps(None, list(indices), fps, vl.TEMPORAL)
-
-
-def parts_of(content):
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
-
-
-def mark(part, pads):
-    if part["type"] == "text":
-        return part["text"]
-    return START + pads["image" if part["type"] == "image_url" else "video"] + END
-
-
-def render(query, document, instruct, pads=PADS):
-    sides = ["".join(mark(part, pads) for part in parts_of(content)) for content in (query, document)]
-    return (
-        f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n<Instruct>: {instruct or DEFAULT}<Query>:{sides[0]}\n"
-        f"<Document>:{sides[1]}<|im_end|>\n<|im_start|>assistant\n"
-    )
-
-
-def expand(text, media, pads):
-    """Pads repeated, a clip's marks replaced by its groups, as transformers did up to 5.9."""
-    out, rest = [], text
-    for entry, video in media:
-        t, h, w = entry["grid"]
-        tokens = h * w // vl.MERGE**2
-        slot = START + pads["video" if video else "image"] + END
-        before, rest = rest.split(slot, 1)
-        out.append(before)
-        if video:
-            out += [f"<{seconds:.1f} seconds>{START}{pads['video'] * tokens}{END}" for seconds in entry["timestamps"]]
-        else:
-            out.append(START + pads["image"] * tokens + END)
-    assert not any(pad in rest for pad in SLOTS.values())
-    return "".join(out) + rest
-
-
-def slot_tokenizer():
-    """The tokenizer with the pads spelt as slots: what a request types as a pad is then text like any other."""
-    form = json.loads((FOLDER / "tokenizer.json").read_text(encoding="utf-8"))
-    for token in form["added_tokens"]:
-        for kind, pad in PADS.items():
-            if token["content"] == pad:
-                token["content"] = SLOTS[kind]
-    return Tokenizer.from_str(json.dumps(form))
-
-
-def cut(ids, special, limit):
-    """source: QwenLM/Qwen3-VL-Embedding, `truncate_tokens_optimized`: special ids and the last five stay, others go from the end."""
-    head, tail = ids[:-TAIL], ids[-TAIL:]
-    if len(head) <= limit:
-        return ids
-    room = limit - sum(token in special for token in head)
-    kept = []
-    for token in head:
-        if token in special or room > 0:
-            kept.append(token)
-            room -= token not in special
-    return kept + tail
-
-
-def packed(ids, pads):
-    """Ids with runs of a pad as [id, count]."""
-    out = []
-    for token in ids:
-        if token not in pads:
-            out.append(token)
-        elif out and isinstance(out[-1], list) and out[-1][0] == token:
-            out[-1][1] += 1
-        else:
-            out.append([token, 1])
-    return out
-
-
-def first_of_runs(ids, positions, pads):
-    """Index, and position in time, height and width, of each run's first visual token."""
-    starts = [at for at, token in enumerate(ids) if token in pads and ids[at - 1] != token]
-    return [[at, *positions[:, at].tolist()] for at in starts]
 
 
 def check_templates(source, query, document, instruct, text):
@@ -341,12 +126,12 @@ class Comparison:
 
 def make_requests(hf, scored, source):
     tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
-    slots = slot_tokenizer()
+    slots = slot_tokenizer(FOLDER)
     special = {token["id"] for token in json.loads((FOLDER / "tokenizer.json").read_text("utf-8"))["added_tokens"] if token["special"]}
     assert special == set(AutoTokenizer.from_pretrained(FOLDER).all_special_ids)
     pads = {hf["image_token_id"], hf["video_token_id"]}
     model = vl.Qwen3VLForConditionalGeneration.from_pretrained(FOLDER, attn_implementation="eager", dtype=torch.float32).eval()
-    media, comparison = Media(), Comparison()
+    media, comparison = Media(FOLDER), Comparison()
     requests, traces = [], []
     for request in REQUESTS:
         query, instruct, limit = request["query"], request.get("instruct"), request.get("maxLength", LIMIT)

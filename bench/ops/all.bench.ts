@@ -9,7 +9,10 @@ import { embeddingBench } from './embedding.bench.ts';
 import { gatherRowsBench } from './gather-rows.bench.ts';
 import { runBenches } from './harness.ts';
 import { headBench } from './head.bench.ts';
+import { injectRowsBench } from './inject-rows.bench.ts';
+import { interpolateRowsBench } from './interpolate-rows.bench.ts';
 import { layerNormBench } from './layer-norm.bench.ts';
+import { patchifyBench } from './patchify.bench.ts';
 import { rmsNormBench } from './rms-norm.bench.ts';
 import { ropeBench } from './rope.bench.ts';
 import { swigluBench } from './swiglu.bench.ts';
@@ -25,5 +28,8 @@ await runBenches([
   swigluBench,
   elementwiseBench,
   gatherRowsBench,
+  patchifyBench,
+  interpolateRowsBench,
+  injectRowsBench,
   headBench,
 ]);

@@ -128,7 +128,11 @@ export class Weights {
     });
     const weight = cut(this.#source(`${name}.weight`, [n, k]), k);
     const bias = cut(this.#source(`${name}.bias`, [n]), 1);
-    return { weight: this.#add(this.#ledger.storage, [rows, k], [weight]), bias: this.#add('f32', [rows], [bias]) };
+    const named = ({ info }: WeightSource) => `${info.name}[${first}:${first + rows}]`;
+    return {
+      weight: this.#add(this.#ledger.storage, [rows, k], [weight], named(weight)),
+      bias: this.#add('f32', [rows], [bias], named(bias)),
+    };
   }
 
   /** A convolution whose steps are as long as its kernel: a layer over the kernel's elements, one row each place. */
@@ -223,8 +227,13 @@ export class Weights {
     return tensor;
   }
 
-  #add(dtype: StorageDtype, shape: readonly number[], sources: readonly WeightSource[]): Tensor {
-    const tensor: Tensor = { name: sources.map(({ info }) => info.name).join(' + '), dtype, shape, role: 'weight' };
+  #add(
+    dtype: StorageDtype,
+    shape: readonly number[],
+    sources: readonly WeightSource[],
+    name = sources.map(({ info }) => info.name).join(' + '),
+  ): Tensor {
+    const tensor: Tensor = { name, dtype, shape, role: 'weight' };
     this.#ledger.uploads.push({ tensor, sources });
     return tensor;
   }

@@ -89,7 +89,7 @@ function cleanBase64(piece: string, escaped: boolean): { data: string; pads: num
     else if (pads > 0) throw notBase64();
     else bytes[count++] = byte;
   }
-  const data = bytes.latin1Slice(0, count);
+  const data = bytes.toString('latin1', 0, count);
   if (/[^A-Za-z0-9+/]/.test(data)) throw notBase64();
   return { data, pads };
 }

@@ -139,7 +139,7 @@ async function supportedConfig({ VideoDecoder }: WebCodecs, config: DecoderConfi
     const answer = await VideoDecoder.isConfigSupported(tried).catch(() => ({ supported: false }));
     if (answer.supported) return tried;
   }
-  throw invalidClip(`the installed decoder does not read the clip's codec (H.264, HEVC, VP8, VP9, AV1)`);
+  throw invalidClip('the installed decoder does not read this codec (H.264, HEVC, VP8, VP9, AV1)');
 }
 
 /** Times only have to ascend as frames are shown: see `decodeFrames`. */

@@ -142,7 +142,8 @@ function tableTaps(size: number, side: number): readonly (readonly [Tap, Tap])[]
     const fraction = Math.fround(at - index);
     return [
       { index, weight: Math.fround(1 - fraction) },
-      { index: Math.min(index + 1, side - 1), weight: fraction },
+      // As the reference rounds it: one less the distance to the next place.
+      { index: Math.min(index + 1, side - 1), weight: Math.fround(1 - Math.fround(1 - fraction)) },
     ];
   });
 }

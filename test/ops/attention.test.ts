@@ -45,7 +45,7 @@ for (const name of allVariants) {
 /** `registers` is a program per head size. lavapipe compiles 128 in ten seconds; OP_PROGRAMS=all runs 256 there too. */
 const everything = process.env['OP_PROGRAMS'] === 'all' || !/llvmpipe/.test(gpu.traits.adapter);
 const programs: Program[] = variants
-  .flatMap((variant) => [4, 16, 32, 64, 68, 128, 256].map((D) => ({ variant, D })))
+  .flatMap((variant) => [4, 16, 32, 64, 68, 72, 128, 256].map((D) => ({ variant, D })))
   .filter(({ variant, D }) => everything || variant !== 'registers' || D <= 128);
 if (!everything)
   console.warn(`attention: no registers with a head of 256 on ${gpu.traits.adapter} (OP_PROGRAMS=all for it)`);

@@ -14,6 +14,8 @@ type Kind = Epilogue['kind'];
  * Allowed error for a value v before the function and y after it:
  * additions round once each (2^-24 of the sum, and of the residual's sum);
  * GELU: the erf approximation's 1.5e-7 (Abramowitz & Stegun 7.1.26) and f32 rounding of its 5 terms, times |v| / 2;
+ * GELU by tanh: y = v / (1 + e), e = exp(-2u): rounding of v + bias (slope at most 1.13), 2^-23 for each of sum and quotient's 2.5
+ * units, and e's relative error times 1 - y/v: 3 + 2 |2u| units of exp, and 4 roundings of the argument, each times |2u|;
  * tanh: drivers that build it from exponentials lose a few units of 2^-24 near zero, absolutely.
  */
 const bounds: Record<Kind, (v: number, y: number) => number> = {
@@ -22,6 +24,11 @@ const bounds: Record<Kind, (v: number, y: number) => number> = {
   residual: (_, y) => 2 ** -24 * Math.abs(y),
   'bias-residual': (v, y) => 2 ** -24 * (Math.abs(v) + Math.abs(y)),
   'bias-gelu': (v) => 2 ** -24 * Math.abs(v) + (Math.abs(v) / 2) * 1e-6,
+  'bias-gelu-tanh': (v, y) => {
+    const u2 = Math.min(2 * Math.sqrt(2 / Math.PI) * (Math.abs(v) + 0.044715 * Math.abs(v) ** 3), 70);
+    const share = v > 0 ? 1 - y / v : 1;
+    return 1.13 * 2 ** -24 * Math.abs(v) + 2 ** -23 * Math.abs(y) * (3 + share * (3 + 4 * u2)) + 1e-27;
+  },
   'bias-tanh': () => 5e-7,
 };
 
@@ -98,6 +105,18 @@ describe('elementwise', () => {
     const values = { x, bias: new Float32Array(8), residual: x };
     const gelu = await runOp((op) => record(op, 'bias-gelu', values));
     expect([...gelu].map((v) => v + 0)).toEqual([0, 0, expect.closeTo(0, 29), expect.closeTo(0, 29), 30, 0, x[6], 0]);
+    const geluTanh = await runOp((op) => record(op, 'bias-gelu-tanh', values));
+    const half = expect.closeTo(0, 29) as number; // of ±1e-30
+    expect([...geluTanh].map((v) => v + 0)).toEqual([
+      0,
+      0,
+      half,
+      half,
+      30,
+      expect.closeTo(0, 27),
+      x[6],
+      expect.closeTo(0, 27),
+    ]);
     const tanh = await runOp((op) => record(op, 'bias-tanh', values));
     expect(largest(tanh.map((v, i) => v - Math.tanh(x[i]!)))).toBeLessThanOrEqual(bounds['bias-tanh'](0, 0));
   });

@@ -27,7 +27,7 @@ interface NormCase extends Case {
 }
 
 // A workgroup of 64 threads reads 256 columns a step.
-const cases: NormCase[] = [4, 28, 64, 252, 256, 260, 1024, 4096].flatMap((C, seed) =>
+const cases: NormCase[] = [4, 28, 64, 72, 252, 256, 260, 1024, 1152, 4096, 4608].flatMap((C, seed) =>
   kinds.flatMap((kind) => [1, 2, 9].map((rows) => ({ rows, C, kind, seed }))),
 );
 

@@ -21,7 +21,7 @@ import { largest, storageDtypes, store, uniform, type StorageDtype } from './val
  * ±1, and to 8.5 times that in the worst output here, whose sums run high. The 16 is for the few large roundings of short sums.
  */
 const relativeError = (K: number) => 8e-8 * (K + 16);
-/** What an epilogue adds: one rounding per addition, and the errors of erf and tanh that elementwise.test.ts bounds. */
+/** What an epilogue adds: one rounding per addition, and the errors of erf, exp and tanh that elementwise.test.ts bounds. */
 const epilogueError = 1e-6;
 
 interface Program extends Case {
@@ -48,7 +48,7 @@ for (const name of allVariants) {
 }
 
 /**
- * Every variant with every dtype and every epilogue is 54 programs. lavapipe compiles one in 2 to 14 seconds, so it gets every
+ * Every variant with every dtype and every epilogue is 63 programs. lavapipe compiles one in 2 to 14 seconds, so it gets every
  * variant with every epilogue and every dtype with every epilogue at least once; OP_PROGRAMS=all runs them all there too.
  */
 const everything = process.env['OP_PROGRAMS'] === 'all' || !/llvmpipe/.test(gpu.traits.adapter);
@@ -61,7 +61,7 @@ const programs: Program[] = variants.flatMap((variant, v) =>
 );
 if (!everything)
   console.warn(
-    `matmul: ${programs.length} of ${variants.length * 18} programs on ${gpu.traits.adapter} (OP_PROGRAMS=all for the rest)`,
+    `matmul: ${programs.length} of ${variants.length * 3 * epilogueKinds.length} programs on ${gpu.traits.adapter} (OP_PROGRAMS=all for the rest)`,
   );
 
 // Tiles have 8, 24 or 64 rows, 32 or 64 columns, and 16 steps of k.

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Graph } from '../../src/graph/graph.ts';
 import { rotaryTable } from '../../src/nn/rotary.ts';
-import { headNormKinds, rope, type HeadNorm } from '../../src/ops/rope.ts';
+import { headNormKinds, rope, rotaryAxesKinds, type HeadNorm, type RotaryAxes } from '../../src/ops/rope.ts';
 import { Random } from '../fuzz/random.ts';
 import { rope as reference } from '../reference/rope.ts';
 import { runOp } from '../support/op-harness.ts';
@@ -23,6 +22,7 @@ const positionCount = 300;
 
 interface RopeCase extends Case {
   readonly kind: Kind;
+  readonly axes: RotaryAxes['kind'];
   readonly T: number;
   readonly heads: number;
   readonly rotated: number;
@@ -41,39 +41,56 @@ const shapes = [
   { T: 8, heads: 8, rotated: 0 },
   { T: 9, heads: 16, rotated: 8 },
 ];
-const cases: RopeCase[] = headNormKinds.flatMap((kind) =>
-  sizes.flatMap((D, seed) =>
-    shapes.flatMap((shape) =>
-      [1e-3, 1, 1e4, 1e18].map((magnitude) => ({ kind, ...shape, D, magnitude, eps: 1e-6, seed: seed + shape.T })),
+const cases: RopeCase[] = rotaryAxesKinds.flatMap((axes) =>
+  headNormKinds.flatMap((kind) =>
+    sizes.flatMap((D, seed) =>
+      shapes.flatMap((shape) =>
+        (axes === 'one' ? [1e-3, 1, 1e4, 1e18] : [1]).map((magnitude) => {
+          return { kind, axes, ...shape, D, magnitude, eps: 1e-6, seed: seed + shape.T };
+        }),
+      ),
     ),
   ),
 );
 
-function valuesOf({ T, heads, D, magnitude, seed }: RopeCase) {
+/** Positions of a token. */
+const axisCount = { one: 1, interleaved: 3, 'row-column': 2 } as const;
+
+/** Height and width end at different frequencies, as no shipped model has it, and time has the rest. */
+function axesOf({ axes: kind, D }: RopeCase): RotaryAxes {
+  if (kind !== 'interleaved') return { kind };
+  const [height, width] = [Math.floor((D * 5) / 32), Math.floor(D / 8)];
+  return { kind, sections: [D / 2 - height - width, height, width] };
+}
+
+function valuesOf({ axes, T, heads, D, magnitude, seed }: RopeCase) {
   const random = new Random(seed);
   return {
     x: uniform(seed, T * heads * D, -magnitude, magnitude),
-    positions: Uint32Array.from({ length: T }, () => random.below(positionCount)),
+    positions: Uint32Array.from({ length: T * axisCount[axes] }, () => random.below(positionCount)),
     weight: uniform(seed + 100, D, -0.5, 9),
+    // For rows and columns too: all frequencies differ, so that none can be taken for another.
     table: rotaryTable(positionCount, D, theta),
   };
 }
 type Values = ReturnType<typeof valuesOf>;
 
-const run = ({ kind, heads, rotated, D, eps }: RopeCase, { x, positions, weight, table }: Values) =>
+const run = (one: RopeCase, { x, positions, weight, table }: Values) =>
   runOp((op) => {
-    op.sizes = { T: positions.length };
+    const { kind, axes, heads, rotated, D, eps } = one;
+    const count = axisCount[axes];
+    op.sizes = { T: positions.length / count };
     const operand = op.input('x', 'f32', ['T', heads * D], x);
-    const at = op.input('positions', 'u32', ['T'], positions);
+    const at = op.input('positions', 'u32', axes === 'one' ? ['T'] : ['T', count], positions);
     const angles = op.weight('table', 'f32', [table.length / D, D], table);
     const norm: HeadNorm = kind === 'none' ? { kind } : { kind, weight: op.weight('weight', 'f32', [D], weight), eps };
-    return rope(op.graph, operand, at, angles, norm, heads, rotated);
+    return rope(op.graph, operand, at, angles, norm, heads, rotated, axesOf(one));
   });
 
 function expectTurned(what: string, one: RopeCase, { x, positions, weight, table }: Values, actual: Float32Array) {
   const { kind, heads, rotated, D, eps } = one;
   const norm = kind === 'rms' ? { weight, eps } : undefined;
-  const expected = reference(x, positions, table, D, heads, rotated, norm);
+  const expected = reference(x, positions, table, D, heads, rotated, norm, axesOf(one));
   expectClose(what, actual, expected, (i) => {
     if (Math.floor(i / D) % heads >= rotated) return 0;
     const partner = i % D < D / 2 ? i + D / 2 : i - D / 2;
@@ -81,7 +98,7 @@ function expectTurned(what: string, one: RopeCase, { x, positions, weight, table
   });
 }
 
-const title = ({ kind, D }: RopeCase) => `norm ${kind}, heads of ${D}`;
+const title = ({ kind, axes, D }: RopeCase) => `norm ${kind}, axes ${axes}, heads of ${D}`;
 
 describeCases('rope', 'sizes', cases, title, async (one) => {
   const values = valuesOf(one);
@@ -91,21 +108,35 @@ describeCases('rope', 'sizes', cases, title, async (one) => {
 const batches = cases.filter(({ T, magnitude }) => T === 9 && magnitude === 1);
 describeCases('rope', 'alone = in a batch', batches, title, async (one) => {
   const { x, positions, ...rest } = valuesOf(one);
-  const width = one.heads * one.D;
+  const [width, count] = [one.heads * one.D, axisCount[one.axes]];
   const all = await run(one, { x, positions, ...rest });
   for (const [first, end] of [
     [0, 1],
     [3, 7],
     [8, 9],
   ] as const) {
-    const own = { x: x.slice(first * width, end * width), positions: positions.slice(first, end), ...rest };
+    const own = {
+      x: x.slice(first * width, end * width),
+      positions: positions.slice(first * count, end * count),
+      ...rest,
+    };
     expectSameBits(await run(one, own), all.subarray(first * width, end * width));
   }
 });
 
 describe('rope', () => {
   it('gives a head the same bits wherever it lies in a row', async () => {
-    const one: RopeCase = { kind: 'rms', T: 3, heads: 1, rotated: 1, D: 72, magnitude: 1, eps: 1e-6, seed: 1 };
+    const one: RopeCase = {
+      kind: 'rms',
+      axes: 'one',
+      T: 3,
+      heads: 1,
+      rotated: 1,
+      D: 72,
+      magnitude: 1,
+      eps: 1e-6,
+      seed: 1,
+    };
     const values = valuesOf(one);
     const few = await run(one, values);
     const heads = 11;
@@ -120,7 +151,17 @@ describe('rope', () => {
   });
 
   it('leaves position 0 as it is, and copies values bit for bit', async () => {
-    const one: RopeCase = { kind: 'none', T: 2, heads: 4, rotated: 2, D: 64, magnitude: 1e30, eps: 0, seed: 3 };
+    const one: RopeCase = {
+      kind: 'none',
+      axes: 'one',
+      T: 2,
+      heads: 4,
+      rotated: 2,
+      D: 64,
+      magnitude: 1e30,
+      eps: 0,
+      seed: 3,
+    };
     const values = { ...valuesOf(one), positions: Uint32Array.of(0, 1) };
     const out = await run(one, values);
     expectSameBits(out.subarray(0, 256), values.x.subarray(0, 256));
@@ -129,7 +170,7 @@ describe('rope', () => {
 
   it('scores of turned queries and keys depend on the distance of their positions', async () => {
     const D = 128;
-    const one: RopeCase = { kind: 'none', T: 4, heads: 1, rotated: 1, D, magnitude: 1, eps: 0, seed: 4 };
+    const one: RopeCase = { kind: 'none', axes: 'one', T: 4, heads: 1, rotated: 1, D, magnitude: 1, eps: 0, seed: 4 };
     const [q, k] = [uniform(1, D), uniform(2, D)];
     const table = rotaryTable(8192, D, theta);
     const positions = Uint32Array.of(9, 2, 4007, 4000);
@@ -140,8 +181,29 @@ describe('rope', () => {
     expect(Math.abs(score(0, 1) - score(2, 3))).toBeLessThan(128 * 2 ** -13);
   });
 
+  it('turns a token whose positions are the same as one position would, bit for bit', async () => {
+    const one: RopeCase = { ...cases[0]!, kind: 'rms', axes: 'one', T: 9, heads: 7, rotated: 5, D: 72 };
+    const values = valuesOf(one);
+    const expected = await run(one, values);
+    for (const axes of ['interleaved', 'row-column'] as const) {
+      const count = axisCount[axes];
+      const positions = Uint32Array.from({ length: count * one.T }, (_, i) => values.positions[Math.floor(i / count)]!);
+      expectSameBits(await run({ ...one, axes }, { ...values, positions }), expected);
+    }
+  });
+
   it('folds more workgroups than one axis of a dispatch has', async () => {
-    const one: RopeCase = { kind: 'rms', T: 64, heads: 64, rotated: 40, D: 8, magnitude: 1, eps: 1e-6, seed: 5 };
+    const one: RopeCase = {
+      kind: 'rms',
+      axes: 'one',
+      T: 64,
+      heads: 64,
+      rotated: 40,
+      D: 8,
+      magnitude: 1,
+      eps: 1e-6,
+      seed: 5,
+    };
     const block = valuesOf(one);
     const [T, width] = [32_770, 512];
     const x = new Float32Array(T * width).map((_, i) => block.x[i % 32_749]!); // a prime: no two rows are the same
@@ -170,6 +232,23 @@ describe('rope', () => {
     expect(() => rope(graph, x, at, table, { kind: 'rms', weight: f32(16), eps: 0 }, 3)).toThrow('[rope] eps is 0');
     expect(() => rope(graph, x, at, table, none, 4)).toThrow('[rope] rows of x are 48 (expected 4 heads of 16: 64)');
     expect(() => rope(graph, x, at, table, none, 3, 4)).toThrow('[rope] 4 heads are to be turned (expected 0 … 3)');
+    const three = graph.input('positions', 'u32', ['T', 3]);
+    expect(() => rope(graph, x, at, table, none, 3, 3, { kind: 'interleaved', sections: [4, 2, 2] })).toThrow(
+      '[rope] positions has 1 axes (expected [T, A])',
+    );
+    expect(() => rope(graph, x, three, table, none, 3)).toThrow('[rope] positions has 2 axes (expected [T])');
+    expect(() => rope(graph, x, three, table, none, 3, 3, { kind: 'row-column' })).toThrow(
+      '[rope] a token has 3 positions (expected 2 for row-column axes)',
+    );
+    for (const sections of [
+      [4, 2, 3],
+      [9, -1, 0],
+      [4, 1.5, 2.5],
+    ] as const) {
+      expect(() => rope(graph, x, three, table, none, 3, 3, { kind: 'interleaved', sections })).toThrow(
+        `[rope] sections are ${sections.join(', ')} (expected whole numbers that add up to D/2, 8)`,
+      );
+    }
     for (const D of [12, 264]) {
       expect(() => rope(graph, f32('T', 3 * D), at, f32(9, D), none, 3)).toThrow(
         expect.objectContaining({
@@ -178,41 +257,5 @@ describe('rope', () => {
         }),
       );
     }
-  });
-});
-
-describe('the table', () => {
-  const fixture = JSON.parse(readFileSync(new URL('fixtures/rope.json', import.meta.url), 'utf8')) as Record<
-    'cos' | 'sin',
-    number[][]
-  > & { theta: number; headSize: number; positions: number[]; inverseFrequencies: number[] };
-  const { headSize, positions, inverseFrequencies } = fixture;
-  const parts = [
-    [0, fixture.cos],
-    [headSize / 2, fixture.sin],
-  ] as const;
-  const table = rotaryTable(8192, headSize, fixture.theta);
-
-  it('holds the cosines and sines of transformers', () => {
-    // PyTorch's vector code rounds one of these 64 powers the other way (number 37), its scalar code none. The angles of that
-    // pair differ by a unit of their last place, cosines and sines then by as much; all others by one rounding.
-    const different = new Set<number>();
-    positions.forEach((position, p) => {
-      inverseFrequencies.forEach((value, i) => {
-        const frequency = Math.fround(value);
-        for (const [offset, values] of parts) {
-          const error = Math.abs(table[position * headSize + offset + i]! - Math.fround(values[p]![i]!));
-          if (error <= 2 ** -24) continue;
-          different.add(i);
-          expect(error).toBeLessThanOrEqual(2 ** -24 + 2 ** -23 * position * frequency);
-        }
-      });
-    });
-    expect([...different]).toEqual([37]);
-  });
-
-  it('starts with ones and zeros', () => {
-    const ones = Array.from({ length: headSize }, (_, i) => (i < headSize / 2 ? 1 : 0));
-    expect([...table.subarray(0, headSize)]).toEqual(ones);
   });
 });

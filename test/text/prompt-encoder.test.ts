@@ -174,7 +174,7 @@ describe('calls that end early', () => {
 
 test.each([
   ['text-decoder', 'model: a decoder needs a BPE model, not Unigram', 'tokenizer-invalid'],
-  ['vl-decoder', 'not supported yet', 'model-unsupported'],
+  ['vl-decoder', 'reads parts, not texts alone', 'model-unsupported'],
 ] as const)('a %s with the tokenizer of a cross-encoder: a named error', async (kind, message, code) => {
   const modelDir = new URL('../../weights/tiny-bge-reranker', import.meta.url).pathname;
   const options = { kind, modelDir, architecture: 'Qwen3ForCausalLM', maxLength: 64, truncate: true, workers: 1 };
