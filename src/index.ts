@@ -1,6 +1,21 @@
 export { WgrankError, errorCatalogue, type ErrorCode } from './errors.ts';
-export type { Engine, EngineInfo, EngineOptions, EngineStats, ModelKind, WeightDtype } from './rerank/engine.ts';
-export type { Content, ContentPart, Reranker, RerankOptions, ScoredDocument } from './rerank/reranker.ts';
+export type { EncodedMedia, MediaLoader, MediaSource } from './media/encoded-media.ts';
+export type { ContentEncoder, RequestEncoder } from './rerank/content-encoder.ts';
+export {
+  createRequestEncoder,
+  type MediaOptions,
+  type RequestEncoderOptions,
+} from './rerank/create-request-encoder-node.ts';
+export type {
+  Engine,
+  EngineInfo,
+  EngineOptions,
+  EnginePair,
+  EngineStats,
+  ModelKind,
+  WeightDtype,
+} from './rerank/engine.ts';
+export type { Content, ContentPart, Reranker, RerankOptions, ScoredDocument, VideoUrl } from './rerank/reranker.ts';
 export type { EncodedPair, EncodeOptions, PairEncoder } from './text/encoded-pair.ts';
 export { createReranker, type RerankerParts } from './rerank/create-reranker.ts';
 export { describeModel, type ModelDescription } from './rerank/describe-model-node.ts';

@@ -2,7 +2,7 @@ import { WgrankError } from '../errors.ts';
 import { unsupported } from '../models/registry.ts';
 import type { ModelDescription } from '../rerank/describe-model-node.ts';
 import { defaultMaxLength, type EngineInfo } from '../rerank/engine.ts';
-import { defaultMaxBodyBytes, defaultMaxMediaBodyBytes } from '../server/app.ts';
+import { defaultBodyBytes } from '../server/app.ts';
 import { serve, type RunningServer, type ServeOptions, type ServeParts } from '../server/serve.ts';
 import { rankExample } from './example.ts';
 import { reportReady, reportStart, type LaunchFacts } from './report.ts';
@@ -107,7 +107,7 @@ function toServeOptions(
     maxDocuments,
     media,
     log,
-    maxBodyBytes: maxBodyBytes ?? (kind === 'vl-decoder' ? defaultMaxMediaBodyBytes : defaultMaxBodyBytes),
+    maxBodyBytes: maxBodyBytes ?? defaultBodyBytes(kind),
     ...(flags.chatTemplate === undefined ? {} : { chatTemplate: flags.chatTemplate }),
     ...(flags.servedModelName === undefined ? {} : { servedModelName: flags.servedModelName }),
     ...(flags.maxBatchTokens === undefined ? {} : { maxBatchTokens: flags.maxBatchTokens }),

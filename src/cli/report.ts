@@ -1,4 +1,5 @@
-import type { EngineInfo } from '../rerank/engine.ts';
+import { tokensBeyond, type EngineInfo } from '../rerank/engine.ts';
+import { defaultBodyBytes } from '../server/app.ts';
 import type { ModelDescription } from '../rerank/describe-model-node.ts';
 import { idleMediaFlags } from './media-flags.ts';
 import { readVersion } from './run.ts';
@@ -36,8 +37,8 @@ export function reportReady({ flags, url }: LaunchFacts, info: EngineInfo, loadM
   return [
     `adapter  ${info.adapter}${info.software ? ' (software)' : ''}`,
     `weights  ${info.dtype}`,
-    `limits   ${info.maxTokens} tokens a pair (${tooLong}) · ${info.maxBatchTokens} tokens a batch (a longer pair is one by itself) · ` +
-      `${flags.maxDocuments} documents and ${flags.maxBodyBytes} bytes a request`,
+    `limits   ${info.maxTokens - tokensBeyond(info.kind)} tokens a pair (${tooLong}) · ${info.maxBatchTokens} tokens a batch (a longer pair is one by itself) · ` +
+      `${flags.maxDocuments} documents and ${flags.maxBodyBytes ?? defaultBodyBytes(info.kind)} bytes a request`,
     ...info.warnings.map((warning) => `warning: ${warning}`),
     `ready after ${(loadMs / 1000).toFixed(1)} s at ${url} · POST /v1/rerank answers with SGLang's bare array`,
   ];

@@ -1,4 +1,5 @@
 import express, { type Express } from 'express';
+import type { ModelKind } from '../rerank/engine.ts';
 import type { Reranker } from '../rerank/reranker.ts';
 import { answerErrors, refuseMethod, refuseUnknownRoute } from './error-answer.ts';
 import { readJsonBody } from './json-body.ts';
@@ -9,7 +10,7 @@ import { RerankerSlot } from './reranker-slot.ts';
 export interface AppOptions {
   /** Name in `/v1/models`; default: the model path as given. */
   readonly servedModelName?: string;
-  /** Bytes of a request body; default 16 MiB. */
+  /** Bytes of a request body; default 16 MiB, which models that see need more of: see `defaultBodyBytes`. */
   readonly maxBodyBytes?: number;
   /** Documents of one request; default 1,000. */
   readonly maxDocuments?: number;
@@ -17,10 +18,15 @@ export interface AppOptions {
   readonly log?: (line: string) => void;
 }
 
-export const defaultMaxBodyBytes = 16 * 1024 * 1024;
+const defaultMaxBodyBytes = 16 * 1024 * 1024;
 /** For models that take pictures and clips. */
-export const defaultMaxMediaBodyBytes = 64 * 1024 * 1024;
+const defaultMaxMediaBodyBytes = 64 * 1024 * 1024;
 export const defaultMaxDocuments = 1000;
+
+/** The largest body where the operator names none. */
+export function defaultBodyBytes(kind: ModelKind): number {
+  return kind === 'vl-decoder' ? defaultMaxMediaBodyBytes : defaultMaxBodyBytes;
+}
 
 /**
  * The HTTP application: no listening, no environment, no process state.
