@@ -96,6 +96,7 @@ def main():
     write("clip-h264.mp4", codec="libx264", total=31, rate=10, options=x264)
     write("clip-h264-fragmented.mp4", codec="libx264", total=24, rate=12, options=x264,
           container={"movflags": "frag_keyframe+empty_moov+default_base_moof"})
+    write("clip-h264-index-first.mp4", codec="libx264", total=14, rate=7, options=x264, container={"movflags": "faststart"})
     write("clip-h264-open-gop.mkv", codec="libx264", total=40, rate=Fraction(30000, 1001),
           options={**x264, "x264-params": "open-gop=1"})
     write("clip-h264-varying.mp4", codec="libx264", total=20, rate=25, options=x264, steps=[40, 20, 160, 40, 100])

@@ -175,11 +175,31 @@ def made_clips():
     return cases
 
 
+def conversions(rng):
+    """Random samples, and the colours that PyAV makes of them, in the forms that clips come in."""
+    rows = []
+    for form in ("yuv420p", "yuv422p", "yuv444p"):
+        for matrix in ("bt601", "bt709", "bt2020"):
+            for full in (False, True):
+                frame = av.VideoFrame(16, 8, form)
+                frame.colorspace, frame.color_range = {"bt601": 5, "bt709": 1, "bt2020": 9}[matrix], 2 if full else 1
+                planes = []
+                for plane in frame.planes:
+                    # Out of its depth FFmpeg's converter for whole chroma wraps around; such colours do not occur.
+                    low, high = (0, 256) if form != "yuv444p" else (90, 166)
+                    samples = rng.integers(low, high, (plane.height, plane.line_size), dtype=np.uint8)
+                    plane.update(samples.tobytes())
+                    planes.append(samples[:, : plane.width].tobytes().hex())
+                rgb = frame.to_ndarray(format="rgb24").tobytes().hex()
+                rows.append({"form": form, "matrix": matrix, "full": full, "planes": planes, "rgb": rgb})
+    return rows
+
+
 def main():
     rng = random.Random(5)
     write(FIXTURES / "video-rules.json", {"sampling": sampling(rng), "indices": indices_of(rng), "sizes": sizes(rng)})
     write(TEST / "text" / "fixtures" / "seconds.json", {"seconds": seconds(rng)})
-    write(FIXTURES / "video-golden.json", {"clips": clips(), "made": made_clips()}, av=av.__version__)
+    write(FIXTURES / "video-golden.json", {"clips": clips(), "made": made_clips(), "conversions": conversions(np.random.default_rng(7))}, av=av.__version__)
 
 
 if __name__ == "__main__":

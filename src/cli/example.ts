@@ -19,7 +19,10 @@ export async function rankExample(url: string, { print, log }: LaunchOutput): Pr
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     const ranked = (await response.json()) as RerankAnswerItem[];
     print(`\nquery: ${request.query}`);
-    ranked.forEach((item, i) => print(`${i + 1}. ${item.score.toFixed(4).padStart(9)}  ${String(item.document)}`));
+    // Models that see send no documents back.
+    ranked.forEach(({ score, index }, i) =>
+      print(`${i + 1}. ${score.toFixed(4).padStart(9)}  ${request.documents[index]}`),
+    );
     print(`\nTry it:\n  curl ${endpoint} -H 'Content-Type: application/json' \\\n    -d '${body}'\n`);
   } catch (error) {
     log(`the example failed: ${error instanceof Error ? error.message : String(error)}`);

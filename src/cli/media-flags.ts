@@ -41,10 +41,16 @@ export function readMediaFlags(values: OptionValues): MediaOptions {
 }
 
 /** Flags that were given and have no effect on a model that reads text only. */
-export function idleMediaFlags({ mediaRoot, mediaAllow, applyExif }: MediaOptions): string[] {
-  return [
-    ...(mediaRoot === undefined ? [] : ['--media-root']),
-    ...(mediaAllow === undefined ? [] : ['--media-allow']),
-    ...(applyExif ? ['--apply-exif'] : []),
-  ];
+export function idleMediaFlags(media: MediaOptions): string[] {
+  const { mediaRoot, mediaAllow, applyExif, maxBytes, maxRemoteBytes, remoteTimeoutMs } = media;
+  const values = {
+    '--media-root': mediaRoot,
+    '--media-allow': mediaAllow,
+    '--apply-exif': applyExif,
+    '--max-image-bytes': maxBytes?.image,
+    '--max-video-bytes': maxBytes?.video,
+    '--max-remote-bytes': maxRemoteBytes,
+    '--remote-timeout-ms': remoteTimeoutMs,
+  };
+  return Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [flag]));
 }

@@ -62,7 +62,7 @@ export function layOut(graph: Graph, capacity: Sizes, limits: { buffer: number; 
 
 /** A view that is longer than its tensor would reach into what lies behind it. */
 function checkViews(graph: Graph, capacity: Sizes): void {
-  for (const tensor of graph.launches.flatMap(({ bindings }) => bindings)) {
+  for (const tensor of [...graph.launches.flatMap(({ bindings }) => bindings), ...graph.outputs]) {
     if (!tensor?.of || elements(tensor.shape, capacity) === elements(tensor.of.shape, capacity)) continue;
     const shapes = `${describe(tensor)} of ${describe(tensor.of)} with ${JSON.stringify(capacity)}`;
     throw new WgrankError('shape-mismatch', 'plan', `${tensor.name} is read as ${shapes} (expected as many elements)`);

@@ -3,6 +3,7 @@ import type { EncodedMedia, MediaLoader, MediaSource } from './encoded-media.ts'
 import { MediaProcess, type MediaProcessOptions } from './media-process-node.ts';
 import type { MediaTask } from './media-protocol.ts';
 import { ShareRuns } from './share-runs.ts';
+import { sourceKey } from './source-key.ts';
 
 /** Sources whose bytes are read and held at a time, whatever the requests; the others wait. */
 const maxHeld = 8;
@@ -40,13 +41,7 @@ export function createMediaLoader({ readSource, ...options }: MediaLoaderOptions
 
   return {
     load: (source, signal) =>
-      runs.join(keyOf(source), async (shared) => decoders.encode(await readTask(source, shared), shared), signal),
+      runs.join(sourceKey(source), async (shared) => decoders.encode(await readTask(source, shared), shared), signal),
     close: () => decoders.close(),
   };
-}
-
-/** Equal for sources that give the same media. */
-function keyOf(source: MediaSource): string {
-  if ('url' in source) return `${source.kind} ${source.url}`;
-  return `frames ${source.fps ?? ''} ${JSON.stringify(source.frames)}`;
 }

@@ -1,6 +1,6 @@
 import { type Clip, GrowingClip, invalidClip } from './clip.ts';
 import { decodeFrames } from './decode-frames.ts';
-import { frameToRgb } from './frame-to-rgb.ts';
+import { FrameReader } from './frame-reader.ts';
 import type { MediaRules } from './media-rules.ts';
 import { groupTimestamps, sampleFrames } from './sample-frames.ts';
 import { checkFramePixels, scanClip } from './scan-clip.ts';
@@ -21,10 +21,11 @@ export async function decodeClip(bytes: Uint8Array, rules: MediaRules): Promise<
   const codecs = await findWebCodecs();
   const places = new Map(indices.map((index, place) => [index, place]));
   const clip = new GrowingClip(indices.length, rules);
+  const reader = new FrameReader();
   await decodeFrames(codecs, scanned, new Set(indices), async (index, frame) => {
     const { width, height } = frame.visibleRect ?? { width: 0, height: 0 };
     checkFramePixels(width, height);
-    clip.put(places.get(index)!, turnPicture(await frameToRgb(frame), scanned.rotation));
+    clip.put(places.get(index)!, turnPicture(await reader.read(frame), scanned.rotation));
   });
   return clip.finish(groupTimestamps(indices, scanned.fps, rules.temporalPatchSize));
 }

@@ -3,7 +3,9 @@ import { type ClipPacket, hiddenFrame, type ScannedClip } from './scan-clip.ts';
 import type { DecoderConfig, VideoDecoder, VideoFrame, WebCodecs } from './web-codecs.ts';
 
 /** Packets that a decoder may hold unread; more would pile up frames. */
-const queuedPackets = 4;
+const queuedPackets = 2;
+/** Closed frames of this many pixels may wait to be collected, at 1.5 bytes a pixel and more. */
+const maxClosedPixels = 2 ** 24;
 
 /**
  * Decodes the frames that are wanted, and of the others only those on the way from the key frame before them.
@@ -21,38 +23,49 @@ export async function decodeFrames(
   take: (index: number, frame: VideoFrame) => Promise<void>,
 ): Promise<void> {
   const config = await supportedConfig(codecs, clip.decoderConfig);
-  const frames: VideoFrame[] = [];
-  let failure: { cause: unknown } | undefined;
-  const decoder = new codecs.VideoDecoder({
-    output: (frame) => void frames.push(frame),
-    error: (cause) => (failure ??= { cause }),
-  });
+  const decoded: Decoded = { frames: [], failure: undefined };
+  const decoder = openDecoder(codecs, decoded);
   const run = new FrameRun(wanted, take);
   const pass = async () => {
-    if (failure) throw undecodable(failure.cause);
-    for (let frame = frames.shift(); frame; frame = frames.shift()) await run.pass(frame);
+    if (decoded.failure) throw undecodable(decoded.failure.cause);
+    for (let frame = decoded.frames.shift(); frame; frame = decoded.frames.shift()) await run.pass(frame);
   };
   // Some providers work in threads and keep no event loop alive.
   const alive = setInterval(() => undefined, 1000);
   try {
-    decoder.configure(config);
+    await named(() => decoder.configure(config));
     for (const packets of runsOf(clip.packets, wanted)) {
       run.begin(packets);
       for (const packet of packets) {
-        decoder.decode(chunkOf(codecs, packet));
+        await named(() => decoder.decode(chunkOf(codecs, packet)));
         while (decoder.decodeQueueSize > queuedPackets) await pass().then(pause);
         await pass();
       }
       await flush(decoder, pass);
       run.end();
     }
-  } catch (cause) {
-    throw undecodable(cause);
   } finally {
     clearInterval(alive);
-    for (const frame of frames) frame.close();
+    for (const frame of decoded.frames) frame.close();
     if (decoder.state !== 'closed') decoder.close();
   }
+}
+
+/** What a decoder has handed out. */
+interface Decoded {
+  readonly frames: VideoFrame[];
+  failure: { readonly cause: unknown } | undefined;
+}
+
+/**
+ * A function of its own, so that the callbacks see nothing but `decoded`: native decoders hold their callbacks, and callbacks that
+ * could see the decoder would keep it, and all that is in sight, for ever.
+ */
+function openDecoder({ VideoDecoder }: WebCodecs, decoded: Decoded): VideoDecoder {
+  return new VideoDecoder({
+    output: (frame) => void decoded.frames.push(frame),
+    error: (cause) => (decoded.failure ??= { cause }),
+  });
 }
 
 /** Gives frames their indices. */
@@ -61,6 +74,7 @@ class FrameRun {
   readonly #take: (index: number, frame: VideoFrame) => Promise<void>;
   #indices: number[] = [];
   #passed = 0;
+  #closedPixels = 0;
 
   constructor(wanted: ReadonlySet<number>, take: (index: number, frame: VideoFrame) => Promise<void>) {
     this.#wanted = wanted;
@@ -80,8 +94,18 @@ class FrameRun {
     try {
       if (index !== undefined && this.#wanted.has(index)) await this.#take(index, frame);
     } finally {
+      const { width, height } = frame.visibleRect ?? { width: 0, height: 0 };
       frame.close();
+      this.#collect(width * height);
     }
+  }
+
+  /** `@napi-rs/webcodecs` 1.3 frees a frame's memory not when it is closed but when it is collected, and V8 does not see its size. */
+  #collect(pixels: number): void {
+    this.#closedPixels += pixels;
+    if (this.#closedPixels < maxClosedPixels) return;
+    this.#closedPixels = 0;
+    (globalThis as { gc?: () => void }).gc?.();
   }
 
   end(): void {
@@ -149,7 +173,7 @@ function chunkOf({ EncodedVideoChunk }: WebCodecs, { index, key, data }: ClipPac
 }
 
 async function flush(decoder: VideoDecoder, pass: () => Promise<void>): Promise<void> {
-  const flushed = decoder.flush().then(() => 'flushed' as const);
+  const flushed = named(() => decoder.flush()).then(() => 'flushed' as const);
   // Frames are passed on while it runs, so that they do not pile up. A rejection waits for the race.
   flushed.catch(() => undefined);
   while ((await Promise.race([flushed, pause()])) !== 'flushed') await pass();
@@ -159,8 +183,12 @@ async function flush(decoder: VideoDecoder, pass: () => Promise<void>): Promise<
 const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
 
 /** A decoder's words are not for clients. */
-function undecodable(cause: unknown): Error {
-  return cause instanceof Error && 'code' in cause && cause.name === 'WgrankError'
-    ? cause
-    : invalidClip('the clip cannot be decoded (the file is damaged)', cause);
+async function named<T>(call: () => T | Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    throw undecodable(cause);
+  }
 }
+
+const undecodable = (cause: unknown) => invalidClip('the clip cannot be decoded (the file is damaged)', cause);

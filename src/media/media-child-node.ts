@@ -23,8 +23,10 @@ let loaded: { readonly rules: MediaRules; readonly applyExif: boolean } | undefi
 
 /** Above this much, buffers of the last task are given back before the next one comes. */
 const keptBytes = 16 * 2 ** 20;
-/** Of the time limit; a process that gets less than half of it, because the machine is busy, is not to blame. */
-const maxRounds = 3;
+/** The limit is processor time: a busy machine is no fault of the picture. In wall time it is this many times as long. */
+const patience = 4;
+/** How often a process that is nearly through its limit is looked at. */
+const closestLookMs = 50;
 
 const report = (message: MediaReport): void => void process.send?.(message);
 
@@ -54,19 +56,19 @@ function finish(kind: EncodedMedia['kind'], pixels: Pixels): EncodedMedia {
   return { kind, ...pixels, hash };
 }
 
-/** Tells the parent when the time is up, or that there was none to have. */
+/** Tells the parent when the time is up, and while the machine does not let the process run. */
 function watch(id: number, limitMs: number): () => void {
+  const before = process.cpuUsage();
+  const started = performance.now();
   let timer: NodeJS.Timeout;
-  const begin = (round: number): void => {
-    const before = process.cpuUsage();
-    timer = setTimeout(() => {
-      const { user, system } = process.cpuUsage(before);
-      const isLate = round === maxRounds || (user + system) / 1000 > limitMs / 2;
-      report({ kind: isLate ? 'late' : 'starved', id });
-      if (!isLate) begin(round + 1);
-    }, limitMs);
+  const look = (): void => {
+    const { user, system } = process.cpuUsage(before);
+    const leftMs = limitMs - (user + system) / 1000;
+    const isLate = leftMs <= 0 || performance.now() - started > patience * limitMs;
+    report({ kind: isLate ? 'late' : 'starved', id });
+    if (!isLate) timer = setTimeout(look, Math.max(closestLookMs, leftMs));
   };
-  begin(1);
+  timer = setTimeout(look, limitMs);
   return () => clearTimeout(timer);
 }
 

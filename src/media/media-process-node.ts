@@ -17,8 +17,11 @@ import {
 } from './media-protocol.ts';
 import type { MediaRules } from './media-rules.ts';
 
-/** A process that says nothing is killed this much after its time, and after the time that the bytes take to travel. */
-const graceMs = 1000;
+/**
+ * A process that says nothing is killed this much after its time, and after the time that the bytes take to travel. It says
+ * itself when it is late, but not while it resizes, which takes half a second of a processor at most.
+ */
+const graceMs = 4000;
 const bytesPerMs = 20_000;
 /** Heap of a process; pixels lie outside of it. */
 const heapMegabytes = 128;

@@ -23,10 +23,10 @@ export type MediaReport =
   /** Without a code it is no fault of the input. */
   | { readonly kind: 'failed'; readonly id: number; readonly code: ErrorCode | undefined; readonly message: string };
 
-/** A 12-megapixel picture takes a third of a second. */
+/** Processor time. A picture of 12 megapixels takes a third of a second. */
 const pictureLimitMs = 2000;
 /** Hundreds of frames are decoded and resized one by one. */
-const clipLimitMs = 10_000;
+const clipLimitMs = 30_000;
 
 export const timeLimit = (task: MediaTask): number => (task.kind === 'image' ? pictureLimitMs : clipLimitMs);
 

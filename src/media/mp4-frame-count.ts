@@ -1,12 +1,19 @@
+export interface Mp4Frames {
+  /** The largest count that any table of a video track declares, fragments included. */
+  readonly most: number;
+  /** Frames whose sizes the file lists, where it has one video track. */
+  readonly listed: number;
+}
+
 /**
- * Frames that an MP4 or QuickTime file says it has: the largest count that any table of its video tracks declares, fragments
- * included. Read before a demuxer unfolds the tables, because 16 bytes can declare four billion frames.
+ * Frames that an MP4 or QuickTime file says it has. Read before a demuxer unfolds the tables, because 16 bytes can declare four
+ * billion frames.
  * source: ISO/IEC 14496-12
  */
-export function countMp4Frames(bytes: Uint8Array): number {
+export function countMp4Frames(bytes: Uint8Array): Mp4Frames {
   const scan = new BoxScan(bytes);
   scan.boxes(0, bytes.length, 0);
-  return scan.mostFrames();
+  return scan.result();
 }
 
 /** Boxes that hold boxes on the way to the tables, and how deep the tables can lie. */
@@ -20,15 +27,19 @@ class BoxScan {
   #trackFrames = 0;
   readonly #videoTracks = new Set<number>();
   readonly #framesByTrack = new Map<number, number>();
+  readonly #listedByTrack = new Map<number, number>();
 
   constructor(bytes: Uint8Array) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  mostFrames(): number {
-    let most = 0;
-    for (const track of this.#videoTracks) most = Math.max(most, this.#framesByTrack.get(track) ?? 0);
-    return most;
+  result(): Mp4Frames {
+    let [most, listed] = [0, 0];
+    for (const track of this.#videoTracks) {
+      most = Math.max(most, this.#framesByTrack.get(track) ?? 0);
+      listed += this.#listedByTrack.get(track) ?? 0;
+    }
+    return { most, listed: this.#videoTracks.size === 1 ? listed : 0 };
   }
 
   boxes(start: number, end: number, depth: number): void {
@@ -61,7 +72,7 @@ class BoxScan {
     if (name === 'tkhd') this.#track = read(read(0) >>> 24 === 1 ? 20 : 12);
     else if (name === 'tfhd') this.#track = read(4);
     else if (name === 'hdlr' && this.#name(start + 8) === 'vide') this.#videoTracks.add(this.#track);
-    else if (name === 'stsz' || name === 'stz2') most(read(8));
+    else if (name === 'stsz' || name === 'stz2') this.#listedByTrack.set(this.#track, most(read(8)));
     else if (name === 'stts' || name === 'ctts') most(this.#sumCounts(start + 8, end, read(4)));
     else if (name === 'trun') this.#add(read(4));
   }

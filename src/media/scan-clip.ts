@@ -53,7 +53,7 @@ export interface ScannedClip {
  * @throws WgrankError `media-invalid`, `media-too-large`
  */
 export async function scanClip(bytes: Uint8Array): Promise<ScannedClip> {
-  checkForm(bytes);
+  const listed = checkForm(bytes);
   // It would write texts out of the file to the console.
   Logging.level = LogLevel.Silent;
   const input = new Input({ formats: [MP4, QTFF, MATROSKA, WEBM], source: new BufferSource(bytes) });
@@ -66,6 +66,8 @@ export async function scanClip(bytes: Uint8Array): Promise<ScannedClip> {
   if (!decoderConfig || !isKnownCodec(decoderConfig.codec))
     throw invalidClip('the codec of the video track is not one that is read (H.264, HEVC, VP8, VP9, AV1)');
   const packets = await readPackets(track);
+  if (packets.length < listed)
+    throw invalidClip(`the file ends after ${packets.length} of its ${listed} frames (it is cut off)`);
   const data = packets.map((packet) => packet.data);
   for (const { width, height } of codedSizes(decoderConfig.codec, bytesOf(decoderConfig.description), data))
     checkFramePixels(width, height);
@@ -88,18 +90,25 @@ const ebmlMark = 0x1a45dfa3;
 /** Names of the boxes with which MP4 and QuickTime files begin. */
 const firstBoxes = new Set(['ftyp', 'styp', 'moov', 'mdat', 'free', 'skip', 'wide', 'pnot', 'sidx', 'moof']);
 
-/** Tells the two families apart by their first bytes, and what they declare is counted before a demuxer unfolds it. */
-function checkForm(bytes: Uint8Array): void {
+/**
+ * Tells the two families apart by their first bytes, and what they declare is counted before a demuxer unfolds it.
+ * @returns frames that must be there
+ */
+function checkForm(bytes: Uint8Array): number {
   if (bytes.length < 8) throw invalidClip(`the file has ${bytes.length} bytes (no clip is as short)`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const matroska = view.getUint32(0) === ebmlMark;
   if (!matroska && !firstBoxes.has(String.fromCharCode(...bytes.subarray(4, 8))))
     throw invalidClip('the file is no clip that is read (MP4, QuickTime, WebM or Matroska)');
-  // A Matroska file's sound has blocks as well: some 50 a second beside 24 frames.
-  const [counted, limit] = matroska
-    ? [countMatroskaBlocks(bytes, 4 * maxClipFrames), 4 * maxClipFrames]
-    : [countMp4Frames(bytes), maxClipFrames];
-  if (counted > limit) throw tooManyFrames();
+  if (matroska) {
+    // Sound has blocks as well: some 50 a second beside 24 frames.
+    const mostBlocks = 4 * maxClipFrames;
+    if (countMatroskaBlocks(bytes, mostBlocks) > mostBlocks) throw tooManyFrames();
+    return 0;
+  }
+  const { most, listed } = countMp4Frames(bytes);
+  if (most > maxClipFrames) throw tooManyFrames();
+  return listed;
 }
 
 const tooManyFrames = () => tooLargeClip(`the clip has more than ${maxClipFrames} frames (at most ${maxClipFrames})`);

@@ -50,14 +50,13 @@ const tablesByForm = new Map<string, Tables>();
  * Equal to FFmpeg's converter on x86, which the reference decodes with, for 8 bits with halved chroma: that one cuts every term to
  * a whole level, 1 to 1.5 levels darker than rounding. With full chroma it rounds the sum (±1 from here); for more bits it
  * interpolates chroma, which is not done here.
- * @returns 8-bit RGB, `[height, width, 3]`
+ * @param rgb of width · height · 3 bytes; gets 8-bit RGB, `[height, width, 3]`
  */
-export function yuvToRgb(frame: YuvFrame): Uint8Array {
+export function yuvToRgb(frame: YuvFrame, rgb: Uint8ClampedArray): void {
   const { width, height, planes, chromaShift } = frame;
   const [luma, cb, cr] = planes;
   const [across, down] = chromaShift;
   const tables = tablesOf(frame);
-  const rgb = new Uint8ClampedArray(width * height * 3);
   let to = 0;
   for (let y = 0; y < height; y++) {
     const lumaRow = luma.offset + y * luma.stride;
@@ -72,7 +71,6 @@ export function yuvToRgb(frame: YuvFrame): Uint8Array {
       rgb[to++] = (light + tables.blueOfCb[blue]!) >> fraction;
     }
   }
-  return new Uint8Array(rgb.buffer);
 }
 
 function tablesOf({ depth, matrix, fullRange, chromaShift }: YuvFrame): Tables {

@@ -56,14 +56,20 @@ export function decodeQwen3VlConfig(json: JsonValue): Qwen3VlConfig {
     imageToken: config.integer('image_token_id', id),
     videoToken: config.integer('video_token_id', id),
   };
+  if (decoded.videoToken === decoded.imageToken) throw config.fail('video_token_id', 'another one than image_token_id');
   config.finish();
   return decoded;
 }
 
 /** `rope_scaling` beside `rope_theta` as transformers 4 writes it, or `rope_parameters` as transformers 5 does. */
 function readInterleavedRope(config: ConfigReader) {
-  const rope = config.has('rope_parameters') ? config.object('rope_parameters') : config.object('rope_scaling');
-  config.ignore(config.has('rope_parameters') ? ['rope_scaling'] : ['rope_parameters']);
+  const [current, former] = ['rope_parameters', 'rope_scaling'] as const;
+  const key = config.has(current) ? current : former;
+  // transformers 5 would take the former.
+  if (key === current && config.has(former))
+    throw config.fail(former, `${current} is there, too, and they mean the same: keep one`);
+  config.ignore([current, former]);
+  const rope = config.object(key);
   rope.mustBe('rope_type', 'default', 'scaled positions are not implemented');
   rope.mustBe('type', 'default', 'scaled positions are not implemented');
   if (rope.optionalBoolean('mrope_interleaved') === false)
@@ -72,10 +78,12 @@ function readInterleavedRope(config: ConfigReader) {
   const range = { min: 1, max: 1e12 };
   const [nested, flat] = [rope.optionalNumber('rope_theta', range), config.optionalNumber('rope_theta', range)];
   const theta = nested ?? flat;
-  if (theta === undefined || (nested !== undefined && flat !== undefined && nested !== flat))
-    throw config.fail('rope_theta', `a number${nested === undefined ? '' : `; rope_parameters says ${nested}`}`);
+  if (theta === undefined) throw config.fail('rope_theta', 'a number');
+  if (flat !== undefined && flat !== theta)
+    throw config.fail('rope_theta', `${key} says ${theta}, and they mean the same`);
   const [time, row, column] = sections;
-  const half = (config.optionalInteger('head_dim', sizes) ?? 0) / 2;
+  // Required: without it Hugging Face takes 128, whatever the heads.
+  const half = config.integer('head_dim', sizes) / 2;
   if (sections.length !== 3 || time! + row! + column! !== half)
     throw rope.fail('mrope_section', `three numbers that add up to half of head_dim, ${half}`);
   return { theta, axes: { kind: 'interleaved', sections: [time!, row!, column!] } } as const;

@@ -36,7 +36,7 @@ export function qwen3Vl(net: Net, batch: SharedInputs, seen: Seen, w: Qwen3Weigh
 export function recordQwen3Vl(net: Net, root: Weights, c: Qwen3VlConfig, context: RecordContext): Recording {
   const tower = recordVisionTower(net.beside(new Graph()), findVision(root), c.vision, c.text.hidden, context);
   const base = findDecoder(root, ['model.language_model', 'language_model.model', 'language_model', 'model', '']);
-  const head = root.at(root.at('language_model').has('lm_head.weight') ? 'language_model' : '');
+  const head = root.at(['', 'language_model'].find((prefix) => root.at(prefix).has('lm_head.weight')) ?? '');
   const weights = qwen3Weights(base, head, c.text, context);
   // Behind the last layer only the scored tokens are left, and none of them is a picture's.
   const used = [tower.merged, ...tower.deepstack.slice(0, c.text.layers - 1)];

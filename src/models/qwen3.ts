@@ -156,5 +156,7 @@ function scoringVector(root: Weights, base: Weights, c: Qwen3Config, { scoring }
 /** Tensors that checkpoints carry and this forward pass does not use. */
 export function unusedTensors({ tied, labels }: Qwen3Config): readonly RegExp[] {
   const inverseFrequencies = /(^|\.)rotary_emb\.inv_freq$/;
-  return tied || labels !== undefined ? [inverseFrequencies, /^lm_head\.weight$/] : [inverseFrequencies];
+  return tied || labels !== undefined
+    ? [inverseFrequencies, /^(language_model\.)?lm_head\.weight$/]
+    : [inverseFrequencies];
 }

@@ -1,9 +1,11 @@
 import { WgrankError } from '../errors.ts';
 import type { EncodedMedia, MediaLoader, MediaSource } from '../media/encoded-media.ts';
+import { FetchSlots } from '../media/fetch-slots.ts';
 import type { PatchGrid } from '../nn/visual-batch.ts';
 import type { EncodeOptions, PairEncoder } from '../text/encoded-pair.ts';
 import type { PromptPart, VlPromptEncoder } from '../text/vl-prompt.ts';
 import type { EnginePair } from './engine.ts';
+import { RecurringMedia } from './recurring-media.ts';
 import type { Content, ContentPart } from './reranker.ts';
 
 export interface WindowOptions extends EncodeOptions {
@@ -31,6 +33,10 @@ export type RequestEncoder = PairEncoder | ContentEncoder;
 const windowDocuments = 128;
 /** Documents whose pictures are read and decoded while others are waited for. */
 const lookAhead = 2;
+/** Requests with pictures that are worked on at a time: each may hold the pixels of a few windows. The others wait in order. */
+const requestsAtOnce = 4;
+/** Pixels of pictures that a request shows several times, kept until they come again. */
+const keptBytes = 64 * 2 ** 20;
 
 /** A query or document with its media read and decoded. */
 interface Loaded {
@@ -49,6 +55,7 @@ export interface VlContentEncoderParts {
 export class VlContentEncoder implements ContentEncoder {
   readonly prompt: string;
   readonly #parts: VlContentEncoderParts;
+  readonly #slots = new FetchSlots(requestsAtOnce);
 
   constructor(parts: VlContentEncoderParts) {
     this.#parts = parts;
@@ -60,10 +67,24 @@ export class VlContentEncoder implements ContentEncoder {
   }
 
   async *windows(query: Content, documents: readonly Content[], options: WindowOptions) {
-    const { instruct, windowTokens, mostTokens } = options;
+    const hasMedia = [query, ...documents].some((content) => sourcesOf(content).length > 0);
+    if (!hasMedia) return yield* this.#windows(query, documents, options);
+    if (!(await this.#slots.take(options.signal))) throw new WgrankError('cancelled', 'media', 'the caller gave up');
+    try {
+      yield* this.#windows(query, documents, options);
+    } finally {
+      this.#slots.release();
+    }
+  }
+
+  async *#windows(query: Content, documents: readonly Content[], options: WindowOptions) {
+    const { windowTokens, mostTokens, ...asAsked } = options;
     const gaveUp = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, gaveUp.signal]) : gaveUp.signal;
-    const load = this.#loaderOf(signal, mostTokens);
+    const { signal } = gaveUp;
+    const giveUp = () => gaveUp.abort();
+    if (options.signal?.aborted) giveUp();
+    options.signal?.addEventListener('abort', giveUp, { once: true });
+    const load = this.#loaderOf([query, ...documents], signal, mostTokens);
     const coming: Promise<Loaded>[] = [];
     try {
       const asked = await load(query);
@@ -84,30 +105,20 @@ export class VlContentEncoder implements ContentEncoder {
           tokens += loaded.tokens;
         }
         const parts = window.map((loaded) => loaded.parts);
-        const pairs = await this.#parts.prompts.encode(asked.parts, parts, { signal, instruct });
+        const pairs = await this.#parts.prompts.encode(asked.parts, parts, { ...asAsked, signal });
         yield pairs.map((pair, i): EnginePair => ({ ...pair, media: [...asked.media, ...window[i]!.media] }));
       }
     } finally {
-      gaveUp.abort();
+      giveUp();
+      options.signal?.removeEventListener('abort', giveUp);
       await Promise.allSettled(coming);
     }
   }
 
-  /** Reads contents; what the latest of them showed is not read again. */
-  #loaderOf(signal: AbortSignal, mostTokens: number) {
-    const latest = new Map<string, Promise<EncodedMedia>>();
-    const loadOnce = (source: MediaSource): Promise<EncodedMedia> => {
-      const key = `${source.kind} ${'url' in source ? source.url : [source.fps, ...source.frames].join(' ')}`;
-      const known = latest.get(key);
-      latest.delete(key);
-      const loading = known ?? this.#parts.loader.load(source, signal);
-      latest.set(key, loading);
-      for (const [old] of latest) {
-        if (latest.size <= keptSources) break;
-        latest.delete(old);
-      }
-      return loading;
-    };
+  /** Reads contents of a request, each source once: what comes again is kept until then, as far as there is room. */
+  #loaderOf(contents: readonly Content[], signal: AbortSignal, mostTokens: number) {
+    const sources = contents.flatMap(sourcesOf);
+    const shown = new RecurringMedia(sources, keptBytes, (source) => this.#parts.loader.load(source, signal));
     return async (content: Content, beside = 0): Promise<Loaded> => {
       const parts: PromptPart[] = [];
       const media: EncodedMedia[] = [];
@@ -117,7 +128,7 @@ export class VlContentEncoder implements ContentEncoder {
           parts.push({ kind: 'text', text: part.text });
           continue;
         }
-        const one = await loadOnce(sourceOf(part));
+        const one = await shown.take(sourceOf(part));
         tokens += this.#tokensOf(one);
         if (beside + tokens > mostTokens) throw tooManyTokens(mostTokens);
         media.push(one);
@@ -143,8 +154,11 @@ export class VlContentEncoder implements ContentEncoder {
   }
 }
 
-/** Media of a request that are kept for the documents that come next. */
-const keptSources = 4;
+/** Pictures and clips of a query or document, in order. */
+function sourcesOf(content: Content): MediaSource[] {
+  if (typeof content === 'string') return [];
+  return content.flatMap((part) => (part.type === 'text' ? [] : [sourceOf(part)]));
+}
 
 function sourceOf(part: Exclude<ContentPart, { readonly type: 'text' }>): MediaSource {
   if (part.type === 'image_url') return { kind: 'image', url: part.image_url.url };

@@ -1,8 +1,10 @@
 import { WgrankError } from '../errors.ts';
-import type { EncodeOptions } from '../text/encoded-pair.ts';
+import type { CutOptions, EncodeOptions } from '../text/encoded-pair.ts';
 import type { RequestEncoder } from './content-encoder.ts';
-import type { Engine, EnginePair } from './engine.ts';
-import type { Content, ContentPart, Reranker, RerankOptions, ScoredDocument } from './reranker.ts';
+import type { Engine, EnginePair, ModelKind } from './engine.ts';
+import type { Content, Reranker, RerankOptions, ScoredDocument } from './reranker.ts';
+import type { PairTokens, RerankPhase } from './rerank-phase.ts';
+import { sigmoid } from './sigmoid.ts';
 
 export interface RerankerParts {
   readonly engine: Engine;
@@ -19,20 +21,36 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
       await Promise.all([engine.close(), encoder.close()]);
     },
     async rerank(query: Content, documents: readonly Content[], options: RerankOptions = {}) {
-      const { signal, topN, instruct } = options;
+      const { topN, observe, ...encoding } = options;
+      const { signal } = encoding;
       if (topN !== undefined && !(Number.isInteger(topN) && topN >= 1))
         throw invalid(`topN is ${topN} (a whole number of at least 1)`);
       if (!Array.isArray(documents)) throw invalid('documents are not a list');
-      const scored = await scoreAll(
-        windowsOf({ engine, encoder }, query, documents, { signal, instruct }),
-        engine,
-        signal,
-        toScore,
-      );
-      // Array.sort is stable: equal logits keep their request order.
-      return scored.toSorted((a, b) => b.logit - a.logit).slice(0, topN ?? scored.length);
+      if (![query, ...documents].every(isContent))
+        throw invalid('a query or document is neither a text nor a list of parts');
+      checkCuts(encoding, engine.info.kind);
+      const gaveUp = new AbortController();
+      const giveUp = () => gaveUp.abort();
+      if (signal?.aborted) giveUp();
+      signal?.addEventListener('abort', giveUp, { once: true });
+      try {
+        const own = { ...encoding, signal: gaveUp.signal };
+        const windows = windowsOf({ engine, encoder }, query, documents, own);
+        return best(await scoreAll(windows, engine, gaveUp.signal, toScore, observe), topN);
+      } catch (reason) {
+        // Whatever is still encoded or scored for a request that has failed is for nobody.
+        giveUp();
+        throw reason;
+      } finally {
+        signal?.removeEventListener('abort', giveUp);
+      }
     },
   };
+}
+
+/** Array.sort is stable: equal logits keep their request order. */
+function best(scored: readonly ScoredDocument[], topN = scored.length): ScoredDocument[] {
+  return scored.toSorted((a, b) => b.logit - a.logit).slice(0, topN);
 }
 
 /** A model that reads text gets all pairs at once: they are small. */
@@ -53,31 +71,52 @@ async function scoreAll(
   engine: Engine,
   signal: AbortSignal | undefined,
   toScore: (logit: number) => number,
+  observe: (phase: RerankPhase) => void = () => undefined,
 ): Promise<ScoredDocument[]> {
   const scored: ScoredDocument[] = [];
-  const score = async (pairs: readonly EnginePair[]) => {
-    const counts = pairs.map(({ ids, truncatedTokens }) => ({ promptTokens: ids.length, truncatedTokens }));
-    const logits = await engine.score(pairs, signal);
+  const score = async (pairs: readonly EnginePair[], counts: readonly PairTokens[]) => {
+    const logits = await observeScore(engine, pairs, signal, observe);
     for (const [i, { promptTokens, truncatedTokens }] of counts.entries()) {
       const logit = logits[i]!;
       scored.push({ index: scored.length, score: toScore(logit), logit, promptTokens, truncatedTokens });
     }
   };
   let running: Promise<void> = Promise.resolve();
+  let startedAt = performance.now();
   for await (const pairs of windows) {
+    const counts = pairs.map(({ ids, truncatedTokens }) => ({ promptTokens: ids.length, truncatedTokens }));
+    observe({ phase: 'encode', startedAt, endedAt: performance.now(), pairs: counts });
     await running;
-    running = score(pairs);
+    running = score(pairs, counts);
     running.catch(() => undefined); // it is waited for below, or another failure comes first
+    startedAt = performance.now();
   }
   await running;
   return scored;
 }
 
+/** Tells how long the pairs waited and were scored, whatever becomes of them. */
+async function observeScore(
+  engine: Engine,
+  pairs: readonly EnginePair[],
+  signal: AbortSignal | undefined,
+  observe: (phase: RerankPhase) => void,
+): Promise<Float32Array> {
+  const startedAt = performance.now();
+  let queueMs = 0;
+  try {
+    return await engine.score(pairs, signal, { observe: ({ queuedMs }) => (queueMs = queuedMs) });
+  } finally {
+    observe({ phase: 'score', startedAt, endedAt: performance.now(), queueMs });
+  }
+}
+
+const isContent = (value: unknown) => typeof value === 'string' || Array.isArray(value);
+
 /** Text parts joined by one space, as SGLang does for models that read text only. @throws WgrankError `media-unsupported` */
 function textOf(content: Content): string {
   if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) throw invalid('a query or document is neither a text nor a list of parts');
-  const texts = (content as readonly ContentPart[]).map((part) => {
+  const texts = content.map((part) => {
     if (part.type === 'text') return part.text;
     throw new WgrankError(
       'media-unsupported',
@@ -90,7 +129,13 @@ function textOf(content: Content): string {
 
 const invalid = (detail: string) => new WgrankError('input-invalid', 'rerank', detail);
 
-/** In f64, once. */
-function sigmoid(logit: number): number {
-  return 1 / (1 + Math.exp(-logit));
+/** @throws WgrankError `input-invalid` */
+function checkCuts(cut: CutOptions, kind: ModelKind): void {
+  const { maxDocumentTokens, maxQueryTokens, maxPairTokens } = cut;
+  for (const [name, tokens] of Object.entries({ maxDocumentTokens, maxQueryTokens, maxPairTokens })) {
+    if (tokens !== undefined && !(Number.isInteger(tokens) && tokens >= 1))
+      throw invalid(`${name} is ${tokens} (a whole number of at least 1)`);
+  }
+  if (maxQueryTokens !== undefined && kind !== 'cross-encoder')
+    throw invalid('maxQueryTokens is for cross-encoders: a decoder reads its prompt as one text (shorten the query)');
 }

@@ -1,6 +1,8 @@
 import type { ModelKind } from '../models/registry.ts';
+import type { ScoringTokens } from '../models/model.ts';
 import type { EncodedMedia } from '../media/encoded-media.ts';
 import type { EncodedPair } from '../text/encoded-pair.ts';
+import type { ScoreOptions } from './rerank-phase.ts';
 
 export type { ModelKind };
 
@@ -15,9 +17,10 @@ export function defaultMaxLength(kind: ModelKind, maxTokens: number): number {
   return kind === 'cross-encoder' ? maxTokens : Math.min(maxTokens, defaultPromptTokens[kind]);
 }
 
-/** The longest pair that an engine must take. @param maxLength what its encoder cuts to; default as above */
+/** The longest pair that an engine must take. @param maxLength what its encoder is asked to cut to; default as above */
 export function longestPair(kind: ModelKind, maxTokens: number, maxLength = defaultMaxLength(kind, maxTokens)): number {
-  return maxLength + tokensBeyond(kind);
+  // A length that the model cannot read is the plan's to refuse.
+  return maxLength > maxTokens ? maxLength : Math.min(maxLength + tokensBeyond(kind), maxTokens);
 }
 
 /**
@@ -46,6 +49,8 @@ export interface EngineInfo {
   readonly software: boolean;
   /** What the score of a pair is, given its logit. */
   readonly activation: 'identity' | 'sigmoid';
+  /** Token ids whose logits a decoder's score compares. */
+  readonly scoringTokens?: ScoringTokens;
   /** Longest pair in tokens, special tokens included. */
   readonly maxTokens: number;
   /** Tokens of one batch at the most. */
@@ -67,10 +72,11 @@ export interface EngineStats {
 export interface Engine {
   readonly info: EngineInfo;
   /**
+   * @param options for an engine with a queue
    * @returns one raw logit per pair, in order
    * @throws WgrankError `cancelled`, `device-lost`, `numeric-range`, `engine-stopped`, `input-too-long`, `media-too-large`
    */
-  score(pairs: readonly EnginePair[], signal?: AbortSignal): Promise<Float32Array>;
+  score(pairs: readonly EnginePair[], signal?: AbortSignal, options?: ScoreOptions): Promise<Float32Array>;
   stats(): Promise<EngineStats>;
   close(): Promise<void>;
   /** Resolves with the reason when the engine can score no more, such as a lost device. */
@@ -83,7 +89,7 @@ export interface EngineOptions {
   /** Name to report; defaults to the folder. */
   readonly model?: string;
   readonly dtype?: WeightDtype;
-  /** Longest pair; default: the model's own maximum, for decoders at most 8192. */
+  /** Longest pair; default: the model's own maximum, for decoders at most 8192, or 10240 where they see. */
   readonly maxLength?: number;
   /** False computes what the pairs of a batch begin with in common again for each of them; for comparisons. Default true. */
   readonly sharePrefix?: boolean;

@@ -12,8 +12,11 @@ import type { EngineOptions } from './engine.ts';
 
 /** Tokens of a batch where the operator names no number: GPUs want many, a CPU rasteriser gains nothing beyond a few. */
 const defaultBatchTokens = { hardware: 16_384, software: 1024 };
-/** Patches of pictures that go through the vision tower at a time, unless the largest picture has more. */
-const defaultVisionPatches = { hardware: 16_384, software: 1024 };
+/**
+ * Patches that go through the vision tower at a time, unless the largest picture has more: room for a frame pair of 4K, or for what
+ * is small; frames of clips may be larger than pictures.
+ */
+const defaultVisionPatches = { hardware: 32_768, software: 8192 };
 /** Pairs of a batch at the most: bounds the buffers that grow with sequences. */
 const mostBatchPairs = 1024;
 /** A pair is a query and a document between special tokens: with fewer tokens there is nothing left of either. */
@@ -151,22 +154,22 @@ export function peakBytes({ weights, arenas, inputs, stores, staging }: ModelPla
   return weights + arenas + inputs + stores + staging;
 }
 
-/** Patches of a run of the vision tower: the largest picture's, as far as the adapter binds them. */
+/** Patches of a run of the vision tower: the largest picture's or more, as far as the adapter binds them. */
 function fitVision(vision: VisionModel, request: PlanRequest, warnings: string[]): number {
   const { adapter, media } = request;
-  const pixels = vision.patchSize ** 2;
-  const wanted = Math.max(
-    Math.ceil((media?.imagePixels ?? 0) / pixels),
-    defaultVisionPatches[adapter.traits.software ? 'software' : 'hardware'],
-  );
-  const bindable = Math.floor(adapter.bindingBytes / vision.widestRowBytes);
-  if (bindable < wanted)
-    warnings.push(
-      `pictures of more than ${bindable * pixels} pixels are refused, though the checkpoint allows ${wanted * pixels}: the ` +
-        'adapter binds no more at once',
-    );
   const perToken = vision.mergeSize ** 2;
-  return Math.floor(Math.min(wanted, bindable) / perToken) * perToken;
+  const whole = (patches: number) => Math.floor(patches / perToken) * perToken;
+  const pixels = vision.patchSize ** 2;
+  const allowed = media?.imagePixels ?? 0;
+  const largestPicture = whole(Math.ceil(allowed / pixels));
+  const wanted = Math.max(largestPicture, defaultVisionPatches[adapter.traits.software ? 'software' : 'hardware']);
+  const patches = whole(Math.min(wanted, Math.floor(adapter.bindingBytes / vision.widestRowBytes)));
+  if (patches < largestPicture)
+    warnings.push(
+      `pictures of more than ${patches * pixels} pixels are refused, though the checkpoint allows ${allowed}: the adapter ` +
+        'binds no more at once',
+    );
+  return patches;
 }
 
 /** Fits the longest pair and the batch to the adapter's bindings. */
@@ -220,8 +223,9 @@ function findMisfits(plan: Omit<ModelPlan, 'misfits'>, own: readonly Sized[], re
   }
   const needed = peakBytes(plan.bytes);
   if (memoryBytes !== undefined && needed > memoryBytes) {
-    const { weights, arenas } = plan.bytes;
-    const parts = `${gib(weights)} for weights as ${plan.storage}, ${gib(arenas)} for activations of ${plan.limits.capacityTokens} tokens`;
+    const { weights, arenas, stores } = plan.bytes;
+    const ofPictures = stores > 0 ? `, ${gib(stores)} for what pictures become` : '';
+    const parts = `${gib(weights)} for weights as ${plan.storage}, ${gib(arenas)} for activations of ${plan.limits.capacityTokens} tokens${ofPictures}`;
     misfits.push(
       `it needs ${gib(needed)} of memory: ${parts} (there are ${gib(memoryBytes)}; ${helpMemory(plan, request, memoryBytes)})`,
     );

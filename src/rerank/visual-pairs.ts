@@ -95,7 +95,8 @@ export class VisualPairs {
     const side = patchSize * mergeSize;
     const whole = [height, width].every((pixels) => pixels > 0 && pixels % side === 0);
     const perUnit = kind === 'image' ? 1 : temporalPatchSize;
-    if (!whole || frames % perUnit !== 0 || rgb.length !== frames * height * width * 3)
+    const counted = kind === 'image' ? frames === 1 : frames > 0 && frames % perUnit === 0;
+    if (!whole || !counted || rgb.length !== frames * height * width * 3)
       throw invalid(`${kind} of ${frames} frames, ${height} x ${width} pixels, in ${rgb.length} bytes`);
     const patches = (height / patchSize) * (width / patchSize);
     if (patches > this.#mostPatches) {
@@ -103,7 +104,7 @@ export class VisualPairs {
       throw new WgrankError(
         'media-too-large',
         'engine',
-        `${what} of ${height} x ${width} pixels has ${patches} patches (this server has room for ${this.#mostPatches} at a time)`,
+        `${what} of ${height} x ${width} pixels has ${patches} patches (this server has room for ${this.#mostPatches} at a time: show a smaller one)`,
       );
     }
     const bytes = perUnit * height * width * 3;

@@ -54,15 +54,37 @@ export class VisualStore {
         this.#kept.set(key, runs);
       }
     }
-    for (const [key, runs] of this.#kept) {
-      if (missing.reduce((sum, { tokens }) => sum + tokens, 0) <= this.#free.free) break;
-      if (needed.has(key)) continue;
-      this.#kept.delete(key);
-      this.#free.give(runs);
-    }
+    this.#makeRoom(
+      missing.reduce((sum, { tokens }) => sum + tokens, 0),
+      needed,
+    );
     for (const unit of missing) this.#kept.set(unit.key, this.#free.take(unit.tokens)!);
-    for (const run of this.#runsOfTower(missing)) this.#encode(run);
+    try {
+      for (const run of this.#runsOfTower(missing)) this.#encode(run);
+    } catch (reason) {
+      // The next batch must not find rows that nothing was written to.
+      this.#forget(missing.map(({ key }) => key));
+      throw reason;
+    }
     return this.#kept;
+  }
+
+  /** Forgets what was not needed for longest, until so many rows are free. */
+  #makeRoom(rows: number, needed: ReadonlyMap<string, VisualUnit>): void {
+    const gone: string[] = [];
+    let free = this.#free.free;
+    for (const [key, runs] of this.#kept) {
+      if (free >= rows) break;
+      if (needed.has(key)) continue;
+      gone.push(key);
+      free += runs.reduce((sum, run) => sum + run.rows, 0);
+    }
+    this.#forget(gone);
+  }
+
+  #forget(keys: readonly string[]): void {
+    this.#free.give(keys.flatMap((key) => this.#kept.get(key)!));
+    for (const key of keys) this.#kept.delete(key);
   }
 
   #runsOfTower(units: readonly VisualUnit[]): VisualUnit[][] {

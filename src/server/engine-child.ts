@@ -3,8 +3,11 @@
  * Started by `spawnEngine`; speaks `engine-protocol.ts` over the IPC channel.
  */
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WgrankError } from '../errors.ts';
 import type { Engine } from '../rerank/engine.ts';
 import {
+  givePixels,
   packFailure,
   unpackPairs,
   type EngineCommand,
@@ -20,8 +23,13 @@ process.on('SIGTERM', () => undefined);
 process.on('disconnect', () => process.exit(0));
 
 const running = new Map<number, AbortController>();
+/** Pixels that have come for score commands to come. */
+const pixels = new Map<number, Uint8Array[]>();
 /** A closed engine has failed, too, but was asked to. */
 let closing = false;
+
+/** How long after a wait that it ends a device may be late with its loss. */
+const nameWaitMs = 100;
 
 await main();
 
@@ -45,7 +53,11 @@ function importEngine(address: string | undefined): Promise<EngineModule> {
 }
 
 async function obey(engine: Engine, command: EngineCommand): Promise<void> {
-  if (command.type === 'abort') return running.get(command.id)?.abort();
+  if (command.type === 'pixels') return keepPixels(command);
+  if (command.type === 'abort') {
+    pixels.delete(command.id);
+    return running.get(command.id)?.abort();
+  }
   if (command.type === 'close') return closeAndExit(engine);
   try {
     if (command.type === 'stats') {
@@ -54,17 +66,31 @@ async function obey(engine: Engine, command: EngineCommand): Promise<void> {
       report({ type: 'scored', id: command.id, logits: await score(engine, command) });
     }
   } catch (error) {
-    const failure = packFailure(error);
+    const failure = packFailure(await nameError(engine, error));
     if (failure.code === undefined) console.error(error);
     report({ type: 'failed', id: command.id, failure });
   }
+}
+
+/** A lost device may end what waits for it before it says that it is lost: an error without a name waits for its name. */
+async function nameError(engine: Engine, error: unknown): Promise<unknown> {
+  if (error instanceof WgrankError || engine.failed === undefined) return error;
+  return Promise.race([engine.failed, sleep(nameWaitMs, error)]);
+}
+
+function keepPixels({ id, bytes }: EngineCommand & { type: 'pixels' }): void {
+  const pieces = pixels.get(id);
+  if (pieces) pieces.push(bytes);
+  else pixels.set(id, [bytes]);
 }
 
 async function score(engine: Engine, command: EngineCommand & { type: 'score' }): Promise<Float32Array> {
   const controller = new AbortController();
   running.set(command.id, controller);
   try {
-    return await engine.score(unpackPairs(command.batch), controller.signal);
+    const batch = givePixels(command.batch, pixels.get(command.id) ?? []);
+    pixels.delete(command.id);
+    return await engine.score(unpackPairs(batch), controller.signal);
   } finally {
     running.delete(command.id);
   }

@@ -8,6 +8,7 @@ import { WgrankError } from '../errors.ts';
 import type { Engine, EngineInfo, EngineOptions, EnginePair, EngineStats } from '../rerank/engine.ts';
 import {
   packPairs,
+  takePixels,
   unpackFailure,
   type EngineCommand,
   type EngineLaunch,
@@ -28,6 +29,8 @@ export interface EngineProcess extends Engine {
   readonly pid: number;
   /** Resolves when the child has ended, for whatever reason, with a sentence for the log. Never rejects. */
   readonly exited: Promise<string>;
+  /** Ends the process at once, whatever it is doing. What is pending rejects with `engine-stopped`. */
+  kill(): void;
 }
 
 /**
@@ -120,6 +123,7 @@ class EngineLink {
       score: (pairs, signal) => this.#score(pairs, signal),
       stats: () => this.#ask<EngineStats>((id) => ({ type: 'stats', id })),
       close: () => this.#close(),
+      kill: () => this.kill(),
     };
   }
 
@@ -130,16 +134,24 @@ class EngineLink {
   async #score(pairs: readonly EnginePair[], signal?: AbortSignal): Promise<Float32Array> {
     if (signal?.aborted) throw cancelled();
     if (pairs.length === 0) return new Float32Array();
-    const batch = packPairs(pairs);
-    return this.#ask<Float32Array>((id) => ({ type: 'score', id, batch }), signal);
+    const { batch, pieces } = takePixels(packPairs(pairs));
+    const id = this.#nextId++;
+    for (const bytes of pieces) {
+      if (signal?.aborted) {
+        this.#send({ type: 'abort', id });
+        throw cancelled();
+      }
+      await this.#sent({ type: 'pixels', id, bytes });
+    }
+    return this.#ask<Float32Array>(() => ({ type: 'score', id, batch }), signal, id);
   }
 
   #ask<T extends Float32Array | EngineStats>(
     toCommand: (id: number) => EngineCommand,
     signal?: AbortSignal,
+    id = this.#nextId++,
   ): Promise<T> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
-    const id = this.#nextId++;
     const { promise, resolve, reject } = withResolvers<T>();
     const abort = () => {
       this.#pending.delete(id);
@@ -164,6 +176,14 @@ class EngineLink {
   #send(command: EngineCommand): void {
     // A failed send means that the child is going: 'exit' rejects what is pending.
     if (this.#child.connected) this.#child.send(command, () => undefined);
+  }
+
+  /** Resolves when the channel has taken the message, or will take no more. */
+  #sent(command: EngineCommand): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#child.connected) this.#child.send(command, () => resolve());
+      else resolve();
+    });
   }
 
   #end(reason: string): string {

@@ -5,6 +5,8 @@ import type { Engine, EngineInfo, EngineOptions, EnginePair, EngineStats } from 
 /** What the server says to its engine process. `id` pairs a question with its answer. */
 export type EngineCommand =
   | { readonly type: 'score'; readonly id: number; readonly batch: PackedPairs }
+  /** A piece of the pixels of the score command that follows under the same id, in order. */
+  | { readonly type: 'pixels'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'abort'; readonly id: number }
   | { readonly type: 'stats'; readonly id: number }
   | { readonly type: 'close' };
@@ -83,6 +85,34 @@ export function unpackPairs({ ids, lengths, media }: PackedPairs): EnginePair[] 
     offset += length;
     return pair;
   });
+}
+
+/** Bytes of one message of pixels: tens of megabytes in one would hold up the event loops at both ends. */
+const pieceBytes = 2 ** 20;
+
+/** Takes the pixels out of a batch. @returns the batch without them, and pieces of them in order */
+export function takePixels(batch: PackedPairs): { batch: PackedPairs; pieces: Uint8Array[] } {
+  if (!batch.media) return { batch, pieces: [] };
+  const { list, shown } = batch.media;
+  const pieces = list.flatMap(({ rgb }) =>
+    Array.from({ length: Math.ceil(rgb.length / pieceBytes) }, (_, i) =>
+      rgb.subarray(i * pieceBytes, (i + 1) * pieceBytes),
+    ),
+  );
+  const without = list.map((media) => ({ ...media, rgb: new Uint8Array(0) }));
+  return { batch: { ...batch, media: { list: without, shown } }, pieces };
+}
+
+/** The inverse of `takePixels`. */
+export function givePixels(batch: PackedPairs, pieces: readonly Uint8Array[]): PackedPairs {
+  if (!batch.media) return batch;
+  let next = 0;
+  const list = batch.media.list.map((media) => {
+    const rgb = new Uint8Array(media.frames * media.height * media.width * 3);
+    for (let at = 0; at < rgb.length; at += pieceBytes) rgb.set(pieces[next++]!, at);
+    return { ...media, rgb };
+  });
+  return { ...batch, media: { ...batch.media, list } };
 }
 
 export function packFailure(error: unknown): Failure {

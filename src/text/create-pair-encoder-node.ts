@@ -1,6 +1,7 @@
 import { WgrankError } from '../errors.ts';
-import type { EncodedPair, PairEncoder } from './encoded-pair.ts';
-import { assemblePair, pairLimits, specialCount } from './pair-layout.ts';
+import type { CutOptions, EncodedPair, PairEncoder } from './encoded-pair.ts';
+import { assemblePair, pairLimits, specialCount, type PairLayout } from './pair-layout.ts';
+import type { TextTokens } from './tokenizer-protocol.ts';
 import { TokenizerPool } from './tokenizer-pool-node.ts';
 
 export interface PairEncoderOptions {
@@ -37,26 +38,11 @@ export async function createPairEncoder(options: PairEncoderOptions): Promise<Pa
         'tokenizer',
         `a pair has at most ${maxLength} tokens (expected an integer above its ${specials} special tokens)`,
       );
-    const limits = pairLimits(maxLength, layout);
     return {
-      encode: async (query, documents, { signal } = {}) => {
+      encode: async (query, documents, { signal, ...cut } = {}) => {
+        const fit = fitter(layout, { ...cut, truncate: cut.truncate ?? truncate }, maxLength);
         const [asked, ...found] = await pool.tokenize([query, ...documents], maxLength, signal);
-        return found.map(({ ids, tokenCount }): EncodedPair => {
-          const total = specials + asked!.tokenCount + tokenCount;
-          // SGLang refuses a pair of exactly the limit, too.
-          if (!truncate && total >= maxLength)
-            throw new WgrankError(
-              'input-too-long',
-              '',
-              `The input (${total} tokens) is longer than the model's context length (${maxLength} tokens).`,
-            );
-          return assemblePair(
-            asked!,
-            { ids, tokenCount },
-            layout,
-            truncate ? limits : { ...limits, maxQueryLength: maxLength },
-          );
-        });
+        return found.map((document) => fit(asked!, document));
       },
       close: () => pool.close(),
     };
@@ -64,4 +50,39 @@ export async function createPairEncoder(options: PairEncoderOptions): Promise<Pa
     await pool.close();
     throw error;
   }
+}
+
+/** What puts the pairs of one request together. @throws WgrankError `input-invalid` when the request leaves no room for text */
+function fitter(
+  layout: PairLayout,
+  { truncate, maxDocumentTokens, maxQueryTokens, maxPairTokens }: CutOptions,
+  longest: number,
+): (query: TextTokens, document: TextTokens) => EncodedPair {
+  const specials = specialCount(layout);
+  const maxLength = Math.min(longest, maxPairTokens ?? longest);
+  if (maxLength <= specials)
+    throw new WgrankError(
+      'input-invalid',
+      '',
+      `A pair of at most ${maxLength} tokens has no room beside its ${specials} special tokens.`,
+    );
+  const limits = pairLimits(maxLength, layout);
+  const most = truncate ? limits.maxQueryLength : maxLength;
+  const cuts = {
+    maxLength,
+    maxQueryLength: Math.min(most, maxQueryTokens ?? most),
+    maxDocumentLength: maxDocumentTokens,
+  };
+  return (query, document) => {
+    const asked = Math.min(query.tokenCount, maxQueryTokens ?? query.tokenCount);
+    const total = specials + asked + Math.min(document.tokenCount, maxDocumentTokens ?? document.tokenCount);
+    // SGLang refuses a pair of exactly the limit, too.
+    if (!truncate && total >= maxLength)
+      throw new WgrankError(
+        'input-too-long',
+        '',
+        `The input (${total} tokens) is longer than the model's context length (${maxLength} tokens).`,
+      );
+    return assemblePair(query, document, layout, cuts);
+  };
 }

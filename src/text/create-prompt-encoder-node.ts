@@ -31,8 +31,7 @@ export async function createPromptEncoder(options: PromptEncoderOptions): Promis
       const cutter = new PromptCutter({ source, pool, maxLength, truncate });
       return {
         prompt: source.name,
-        encode: (query, documents, { signal, instruct } = {}) =>
-          cutter.encode(query, documents, instruct === '' ? undefined : instruct, signal),
+        encode: (query, documents, encodeOptions = {}) => cutter.encode(query, documents, encodeOptions),
       };
     },
   );

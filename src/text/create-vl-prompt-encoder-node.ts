@@ -5,6 +5,7 @@ import { vlBuiltInPrompt } from './vl-built-in-prompt.ts';
 import { VlPromptCutter, type VlTokens } from './vl-prompt-cutter.ts';
 import type { VlPromptEncoder } from './vl-prompt.ts';
 import { vlTemplatePrompt } from './vl-template-prompt.ts';
+import { maskOf } from './vl-truncation.ts';
 
 /**
  * Starts worker threads, and for a chat template a process, that encode prompts with pictures and clips.
@@ -46,8 +47,8 @@ export function findVlTokens({ parts, layout }: PromptTokens): VlTokens {
   };
   for (const content of [visionStart, visionEnd]) idOf(content);
   return {
-    special: new Set(parts.addedTokens.filter((token) => token.special).map(({ id }) => id)),
-    pads: new Set(Object.values(padTokens).map(idOf)),
+    special: maskOf(parts.addedTokens.filter((token) => token.special).map(({ id }) => id)),
+    pads: maskOf(Object.values(padTokens).map(idOf)),
     around: layout,
   };
 }

@@ -6,7 +6,19 @@ export interface EncodedPair {
   readonly truncatedTokens: number;
 }
 
-export interface EncodeOptions {
+/** How a request wants its pairs cut; what it leaves out is as the encoder was told at its start. */
+export interface CutOptions {
+  /** True cuts pairs that are too long, false refuses them. */
+  readonly truncate?: boolean | undefined;
+  /** Tokens of a document's text at the most; the rest is cut whatever `truncate` says. */
+  readonly maxDocumentTokens?: number | undefined;
+  /** Tokens of the query at the most; cross-encoders alone can do it. */
+  readonly maxQueryTokens?: number | undefined;
+  /** Tokens of a pair at the most, where that is less than the encoder's own limit. */
+  readonly maxPairTokens?: number | undefined;
+}
+
+export interface EncodeOptions extends CutOptions {
   readonly signal?: AbortSignal | undefined;
   /** Task instruction of a decoder's prompt; absent or empty: the prompt's default. Cross-encoders have none and ignore it. */
   readonly instruct?: string | undefined;

@@ -3,6 +3,7 @@ import { formatSeconds } from './format-seconds.ts';
 import type { MarkedText } from './marked-text.ts';
 import { padTokens, visionEnd, visionStart, type PadPlace } from './typed-pads.ts';
 import type { MediaPart } from './vl-prompt.ts';
+import type { IdMask } from './vl-truncation.ts';
 
 /** A prompt with one pad for each picture or clip. */
 export interface SlottedText extends MarkedText {
@@ -22,6 +23,7 @@ export interface RunText extends MarkedText {
  * source: transformers up to 5.9, `processing_qwen3_vl.py`
  */
 export function expandClips({ text, plain, slots }: SlottedText, media: readonly MediaPart[]): RunText {
+  if (media.every((part) => part.kind === 'image')) return { text, plain, runs: media.map(({ tokens }) => tokens) };
   const pieces: string[] = [];
   const moved: number[] = [];
   const runs: number[] = [];
@@ -69,11 +71,7 @@ export function hasClipMarks(text: string, { at }: PadPlace): boolean {
  * @param pads ids of the pads
  * @throws WgrankError `tokenizer-invalid` when the tokenizer did not find the pads
  */
-export function expandRuns(
-  parts: readonly ArrayLike<number>[],
-  runs: readonly number[],
-  pads: ReadonlySet<number>,
-): Int32Array {
+export function expandRuns(parts: readonly ArrayLike<number>[], runs: readonly number[], pads: IdMask): Int32Array {
   const short = parts.reduce((sum, part) => sum + part.length, 0);
   const expanded = new Int32Array(runs.reduce((sum, run) => sum + run - 1, short));
   let found = 0;
@@ -81,7 +79,7 @@ export function expandRuns(
   for (const ids of parts) {
     for (let i = 0; i < ids.length; i += 1) {
       const id = ids[i]!;
-      if (pads.has(id)) {
+      if (pads[id] === 1) {
         const run = runs[found++] ?? 0;
         expanded.fill(id, at, at + run);
         at += run;

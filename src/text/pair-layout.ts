@@ -23,6 +23,8 @@ export interface PairLimits {
   readonly maxLength: number;
   /** Most tokens of the query when pairs are truncated: 3/4 of `maxLength`, rounded down. */
   readonly maxQueryLength: number;
+  /** Most tokens of the document; default: what the query leaves. */
+  readonly maxDocumentLength?: number | undefined;
 }
 
 /** Special tokens of a layout. */
@@ -50,7 +52,8 @@ export function assemblePair(
   limits: PairLimits,
 ): EncodedPair {
   const queryLength = Math.min(query.tokenCount, limits.maxQueryLength);
-  const documentLength = Math.min(document.tokenCount, limits.maxLength - specialCount(layout) - queryLength);
+  const room = limits.maxLength - specialCount(layout) - queryLength;
+  const documentLength = Math.min(document.tokenCount, room, limits.maxDocumentLength ?? room);
   const ids = new Int32Array(specialCount(layout) + queryLength + documentLength);
   let at = 0;
   const append = (part: ArrayLike<number>): void => {

@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { WgrankError } from '../errors.ts';
 import type { ChatTemplate } from './chat-template.ts';
 import type { RenderCommand, RenderReport } from './template-protocol.ts';
-import { unitsOf, type TemplateTexts } from './template-texts.ts';
+import { promptUnits, type TemplateTexts } from './template-texts.ts';
 
 /** How long a template may take for one task; a prompt takes well under a millisecond. */
 const limitMs = 500;
@@ -125,7 +125,7 @@ export class TemplateProcess {
     if (task === undefined) return;
     const id = (this.#lastId += 1);
     const child = this.#child!;
-    const units = task.prompts.reduce((sum, prompt) => sum + unitsOf(prompt), 0);
+    const units = task.prompts.reduce((sum, prompt) => sum + promptUnits(prompt), 0);
     const timer = setTimeout(
       () => {
         this.#running!.late = true;

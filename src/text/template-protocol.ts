@@ -1,5 +1,5 @@
 import type { ChatTemplate } from './chat-template.ts';
-import { unitsOf, type TemplateTexts } from './template-texts.ts';
+import { promptUnits, type TemplateTexts } from './template-texts.ts';
 
 /** What the process is told: first what to render, then prompts, all of them or none. */
 export type RenderCommand =
@@ -19,5 +19,5 @@ const ownUnits = 256 * 1024;
 
 /** Longest prompt in UTF-16 units: a template may write every text a few times. */
 export function longestPrompt(texts: TemplateTexts): number {
-  return ownUnits + 4 * unitsOf(texts);
+  return ownUnits + 4 * promptUnits(texts);
 }

@@ -1,5 +1,5 @@
 import type { WgrankError } from '../errors.ts';
-import type { TextTokens, TokenizerInput } from './tokenizer-protocol.ts';
+import type { Keep, TextTokens, TokenizerInput } from './tokenizer-protocol.ts';
 
 /** A task ends when it has this many texts or UTF-16 units (about 20 ms), so that a big request does not block small ones. */
 const taskTexts = 64;
@@ -17,17 +17,17 @@ export interface TokenTask {
 
 /** Texts of one caller, cut into tasks. */
 export class TokenJob {
-  readonly keep: number;
+  readonly keep: Keep;
   readonly waiting: TokenTask[] = [];
   readonly #results: TextTokens[];
   #missing: number;
   readonly #resolve: (tokens: TextTokens[]) => void;
   readonly reject: (error: WgrankError) => void;
 
-  /** @param keep most ids to keep per text */
+  /** @param keep which ids to keep per text */
   constructor(
     texts: readonly TokenizerInput[],
-    keep: number,
+    keep: Keep,
     resolve: (tokens: TextTokens[]) => void,
     reject: (error: WgrankError) => void,
   ) {

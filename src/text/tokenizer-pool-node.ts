@@ -5,7 +5,7 @@ import { TokenJob, TokenJobs } from './token-jobs.ts';
 import type { TokenTask } from './token-jobs.ts';
 import type { TokenizerFile } from './tokenizer-json.ts';
 import { unpackTokens } from './tokenizer-protocol.ts';
-import type { TextTokens, TokenizerInput, WorkerStart } from './tokenizer-protocol.ts';
+import type { Keep, PackedTokens, TextTokens, TokenizerInput, WorkerStart } from './tokenizer-protocol.ts';
 import { TokenizerThread } from './tokenizer-thread-node.ts';
 
 export interface TokenizerPoolOptions {
@@ -58,10 +58,10 @@ export class TokenizerPool {
 
   /**
    * Tokenises texts without special tokens around them, in their order.
-   * @param keep most ids to return per text; the count is that of the whole text
+   * @param keep which ids to return per text; the count is that of the whole text
    * @throws WgrankError `cancelled` on abort; `engine-stopped` when the pool is closed or threads die over a text
    */
-  tokenize(texts: readonly TokenizerInput[], keep: number, signal?: AbortSignal): Promise<TextTokens[]> {
+  tokenize(texts: readonly TokenizerInput[], keep: Keep, signal?: AbortSignal): Promise<TextTokens[]> {
     return new Promise((resolve, reject) => {
       if (this.#stopped !== null || signal?.aborted || texts.length === 0) {
         if (this.#stopped !== null) reject(this.#stopped);
@@ -107,7 +107,7 @@ export class TokenizerPool {
       start,
       {
         onReady: (file) => this.#becameReady(lane, file),
-        onDone: (ids, tokenCounts) => this.#finished(lane, ids, tokenCounts),
+        onDone: (tokens) => this.#finished(lane, tokens),
         onEnd: (error, wasReady) => this.#ended(lane, error, wasReady),
       },
       this.#options.entry,
@@ -128,10 +128,10 @@ export class TokenizerPool {
     this.#handOut();
   }
 
-  #finished(lane: Lane, ids: Int32Array, tokenCounts: Int32Array): void {
+  #finished(lane: Lane, tokens: PackedTokens): void {
     const task = lane.task;
     lane.task = null;
-    if (task !== null) this.#jobs.finish(task, unpackTokens(ids, tokenCounts, task.job.keep));
+    if (task !== null) this.#jobs.finish(task, unpackTokens(tokens));
     this.#handOut();
   }
 

@@ -2,12 +2,12 @@ import { Worker } from 'node:worker_threads';
 
 import { WgrankError } from '../errors.ts';
 import type { TokenizerFile } from './tokenizer-json.ts';
-import type { WorkerReport, WorkerStart, WorkerTask } from './tokenizer-protocol.ts';
+import type { PackedTokens, WorkerReport, WorkerStart, WorkerTask } from './tokenizer-protocol.ts';
 
 /** What a thread tells its owner. After `onEnd` it says nothing more. */
 export interface ThreadEvents {
   onReady(file: TokenizerFile): void;
-  onDone(ids: Int32Array, tokenCounts: Int32Array): void;
+  onDone(tokens: PackedTokens): void;
   /** The thread ended without being asked to: why, and whether it was ready before. */
   onEnd(error: WgrankError, wasReady: boolean): void;
 }
@@ -23,7 +23,7 @@ export class TokenizerThread {
     this.#worker = new Worker(withLoader(entry), { workerData: start, execArgv: [], name: 'wgrank tokenizer' });
     this.#worker.on('message', (report: WorkerReport) => {
       if (this.#ended) return;
-      if (report.kind === 'done') events.onDone(report.ids, report.tokenCounts);
+      if (report.kind === 'done') events.onDone(report.tokens);
       else if (report.kind === 'ready') {
         this.#ready = true;
         events.onReady(report.file);

@@ -18,13 +18,13 @@ try {
   const file = 'file' in start ? start.file : await readTokenizerFolder(start.modelDir);
   const tokenizer = new ExactTokenizer(file.parts);
   port.on('message', ({ texts, keep }: WorkerTask) => {
-    const { ids, tokenCounts } = packTokens(
+    const tokens = packTokens(
       texts.map((input) =>
         typeof input === 'string' ? tokenizer.encode(input) : tokenizer.encode(input.text, input.plain),
       ),
       keep,
     );
-    report({ kind: 'done', ids, tokenCounts }, [ids.buffer, tokenCounts.buffer]);
+    report({ kind: 'done', tokens }, [tokens.ids.buffer, tokens.keptCounts.buffer, tokens.tokenCounts.buffer]);
   });
   report({ kind: 'ready', file });
 } catch (error) {

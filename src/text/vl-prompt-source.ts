@@ -1,9 +1,19 @@
 import { WgrankError } from '../errors.ts';
 import { fillPattern, type Pattern } from './marked-text.ts';
+import { LongWork } from './long-work.ts';
 import { hasClipMarks, type SlottedText } from './media-slots.ts';
 import type { TemplateRenderer } from './template-prompt.ts';
 import type { TemplateContent, TemplatePart, TemplateTexts } from './template-texts.ts';
-import { findPads, hidePads, padTokens, showBars, visionEnd, visionStart } from './typed-pads.ts';
+import {
+  findAllPads,
+  findTypedPads,
+  marksIn,
+  PadHider,
+  padTokens,
+  showBars,
+  visionEnd,
+  visionStart,
+} from './typed-pads.ts';
 import { isMedia, type PromptPart } from './vl-prompt.ts';
 
 /** What one prompt is made of. */
@@ -43,30 +53,40 @@ export interface VlPromptSourceOptions {
 /** Prompts of a template, each one text whose pads are known. */
 export function vlPromptSource({ name, renderer, form, escape, sample }: VlPromptSourceOptions): VlPromptSource {
   const patternsOf = patternCache(renderer, form);
+  const templateMarks = marksIn(sample, new LongWork());
   return {
     name,
     async prompts(texts, signal) {
-      const hidden = texts.map((prompt) => hidePads(textsIn(prompt), [sample]));
-      const asked = texts.map((prompt, i) => asTemplateTexts(withTexts(prompt, hidden[i]!.texts), form));
+      const work = new LongWork();
+      const hider = new PadHider(await templateMarks, work);
+      const marks: string[] = [];
+      const asked: TemplateTexts[] = [];
+      for (const prompt of texts) {
+        const hidden = await hider.hide(textsIn(prompt));
+        marks.push(hidden.mark);
+        asked.push(asTemplateTexts(hidden.mark === '' ? prompt : withTexts(prompt, hidden.texts), form));
+      }
       const rendered = await renderer.render(asked, signal);
       const patterns = escape ? await patternsOf(texts, signal) : undefined;
-      return rendered.map((text, i) => {
-        const slots = findPads(text);
-        const prompt = texts[i]!;
-        checkSlots(name, text, slots, mediaOf(prompt));
-        const { mark } = hidden[i]!;
-        const shown = showBars(text, mark);
-        if (patterns) return { text: shown, plain: escapedRanges(name, shown, prompt, patterns[i]!), slots };
-        const plain = mark === '' ? [] : typedPads(shown, slots);
-        return { text: shown, plain, slots };
-      });
+      const slotted: SlottedText[] = [];
+      for (const [i, prompt] of texts.entries()) {
+        const mark = marks[i]!;
+        const slots = await findAllPads(rendered[i]!, work);
+        checkSlots(name, rendered[i]!, slots, mediaOf(prompt));
+        const text = await showBars(rendered[i]!, mark, work);
+        let plain: readonly number[] = [];
+        if (patterns) plain = escapedRanges(name, text, prompt, patterns[i]!);
+        else if (mark !== '') plain = await findTypedPads(text, slots, work);
+        slotted.push({ text, plain, slots });
+      }
+      return slotted;
     },
   };
 }
 
 /** Pictures and clips in the order of their pads. */
 export const mediaOf = ({ query, document }: Pick<VlTexts, 'query' | 'document'>) =>
-  [...query, ...document].filter(isMedia);
+  query.filter(isMedia).concat(document.filter(isMedia));
 
 /** A prompt for a template. */
 export function asTemplateTexts({ query, document, instruct }: VlTexts, form: ContentForm): TemplateTexts {
@@ -82,7 +102,10 @@ const listParts = (parts: readonly PromptPart[]): TemplatePart[] =>
   });
 
 const joinParts = (parts: readonly PromptPart[]): string =>
-  parts.map((part) => (part.kind === 'text' ? part.text : visionStart + padTokens[part.kind] + visionEnd)).join('');
+  parts.reduce(
+    (text, part) => text + (part.kind === 'text' ? part.text : visionStart + padTokens[part.kind] + visionEnd),
+    '',
+  );
 
 /** @throws WgrankError `template-invalid` unless each picture and clip has its pad, in order */
 export function checkSlots(
@@ -104,15 +127,12 @@ export function checkSlots(
 const listKinds = (kinds: readonly { readonly kind: string }[]): string =>
   kinds.length === 0 ? 'none' : kinds.map(({ kind }) => kind).join(', ');
 
-/** Ranges of pads that are not the template's. */
-function typedPads(text: string, slots: SlottedText['slots']): number[] {
-  const own = new Set(slots.map(({ at }) => at));
-  return findPads(text).flatMap(({ kind, at }) => (own.has(at) ? [] : [at, at + padTokens[kind].length]));
-}
-
 /** Texts of a prompt in a fixed order. */
 function textsIn({ query, document, instruct = '' }: VlTexts): string[] {
-  return [...[...query, ...document].flatMap((part) => (part.kind === 'text' ? [part.text] : [])), instruct];
+  const texts: string[] = [];
+  for (const parts of [query, document]) for (const part of parts) if (part.kind === 'text') texts.push(part.text);
+  texts.push(instruct);
+  return texts;
 }
 
 /** The same prompt with other texts, in the order of `textsIn`. */

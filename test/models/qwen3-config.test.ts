@@ -50,7 +50,7 @@ const mxbai: Json = {
 };
 
 const same = { kvHeads: 8, headSize: 128, vocabulary: 151_669, positions: 40_960, ropeTheta: 1e6, rmsNormEps: 1e-6 };
-const qwen3 = { attentionBias: false, headNorms: true, labels: undefined, ...same };
+const qwen3 = { attentionBias: false, headNorms: true, labels: undefined, rotaryAxes: { kind: 'one' }, ...same };
 
 describe('published forms', () => {
   it('Qwen3-Reranker-0.6B, -4B and -8B', () => {

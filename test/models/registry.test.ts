@@ -11,6 +11,7 @@ const supported = [
   'Qwen3ForCausalLM',
   'Qwen3ForSequenceClassification',
   'Qwen2ForCausalLM',
+  'Qwen3VLForConditionalGeneration',
 ];
 
 describe('findFamily', () => {
@@ -19,6 +20,7 @@ describe('findFamily', () => {
     ['Qwen3ForCausalLM', 'text-decoder'],
     ['Qwen3ForSequenceClassification', 'text-decoder'],
     ['Qwen2ForCausalLM', 'text-decoder'],
+    ['Qwen3VLForConditionalGeneration', 'vl-decoder'],
   ])('finds %s, a %s', (architecture, kind) => {
     expect(find({ architectures: [architecture, 'Ignored'] })).toEqual({
       architecture,
@@ -27,14 +29,11 @@ describe('findFamily', () => {
     });
   });
 
-  it('recognises an architecture that cannot be run', () => {
-    const architecture = 'Qwen3VLForConditionalGeneration';
-    expect(find({ architectures: [architecture] })).toEqual({ architecture, kind: 'vl-decoder' });
-  });
-
   it.each([
     'BertForSequenceClassification',
     'Qwen2ForSequenceClassification',
+    'Qwen2VLForConditionalGeneration',
+    'Qwen3VLMoeForConditionalGeneration',
     'LlamaForCausalLM',
     'qwen3forcausallm',
     '',

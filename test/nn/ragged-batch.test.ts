@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Graph } from '../../src/graph/graph.ts';
 import {
+  declareSharedInputs,
   groupByPrefix,
   layOutBatch,
   layOutSharedBatch,
@@ -157,11 +159,61 @@ describe('layOutSharedBatch', () => {
     expect([...batch.inputs['positions']!]).toEqual([0, 1, 2, 3, 3, 4]);
   });
 
+  it('lays positions of several numbers as the tokens that they belong to', () => {
+    const property = fc.property(groups, fc.constantFrom(1, 2, 3), tileSizes, (list, width, tileRows) => {
+      const whole = list.flatMap(({ prefix, own }) => own.map((rest) => prefix.length + rest.length));
+      // A prefix has the same positions in all that begin with it; what is a sequence's own has its own.
+      const places = list.flatMap((group, g) =>
+        group.own.map(
+          (_, i) => (at: number) => (at < group.prefix.length ? 1000 * g : 100_000 * (g + 1) + 1000 * i) + at,
+        ),
+      );
+      const given = whole.map((length, s) =>
+        Uint32Array.from({ length: length * width }, (_, n) => 10 * places[s]!(Math.floor(n / width)) + (n % width)),
+      );
+      const batch = layOutSharedBatch(list, 0, tileRows, given);
+      const plain = layOutSharedBatch(list, 0, tileRows);
+      const { positions, scoredPositions, ...others } = batch.inputs;
+      const { positions: _, scoredPositions: __, ...plainOthers } = plain.inputs;
+      expect([batch.sizes, others]).toEqual([plain.sizes, plainOthers]);
+      expect(positions!.length).toBe(width * batch.sizes['T']!);
+      expect(scoredPositions!.length).toBe(whole.length === 0 ? 0 : width * whole.length);
+      const of = (words: ArrayLike<number>, row: number) => range(row * width, width).map((n) => words[n]!);
+      tilesOf(batch, 'scoredTiles').forEach(({ seen }, s) => {
+        const rows = seen[0];
+        expect(rows.flatMap((row) => of(positions!, row))).toEqual([...given[s]!]);
+        expect(of(scoredPositions!, s)).toEqual(of(given[s]!, whole[s]! - 1));
+      });
+    });
+    fc.assert(property);
+  });
+
+  it('takes a sequence’s own positions where nothing is shared', () => {
+    const list = [
+      { prefix: int(), own: [int(1, 2)] },
+      { prefix: int(), own: [int(3)] },
+    ];
+    const given = [Uint32Array.of(4, 5, 6, 7), Uint32Array.of(8, 9)];
+    const { inputs } = layOutSharedBatch(list, 0, 16, given);
+    expect([...inputs['positions']!]).toEqual([4, 5, 6, 7, 8, 9]);
+    expect([...inputs['scoredPositions']!]).toEqual([6, 7, 8, 9]);
+  });
+
   it('refuses a sequence without tokens of its own', () => {
     const list = [{ prefix: int(1), own: [int(2), int()] }];
     expect(() => layOutSharedBatch(list, 0, 16)).toThrow(
       '[batch] sequence 1 has no tokens behind its prefix (expected one or more)',
     );
+  });
+});
+
+describe('declareSharedInputs', () => {
+  it.each([
+    [1, ['T'], ['S']],
+    [3, ['T', 3], ['S', 3]],
+  ])('positions of %i numbers', (numbers, ofTokens, ofScored) => {
+    const { positions, scoredPositions } = declareSharedInputs(new Graph(), numbers);
+    expect([positions.shape, scoredPositions.shape]).toEqual([ofTokens, ofScored]);
   });
 });
 

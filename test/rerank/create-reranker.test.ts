@@ -1,9 +1,12 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { WgrankError } from '../../src/errors.ts';
 import { createReranker } from '../../src/rerank/create-reranker.ts';
-import type { EngineInfo } from '../../src/rerank/engine.ts';
+import type { WindowOptions } from '../../src/rerank/content-encoder.ts';
+import type { EngineInfo, EnginePair } from '../../src/rerank/engine.ts';
 import type { Content } from '../../src/rerank/reranker.ts';
 import { fakeInfo } from '../support/fake-engine.ts';
+import { mediaOf } from '../support/fake-vision.ts';
 
 interface Call {
   readonly query: string;
@@ -100,7 +103,12 @@ describe('contents', () => {
     const { reranker, seen } = setUp();
     await reranker.rerank([text('what'), text('is it ')], ['1 plain', [text('2'), text(''), text(' b')], [text('3')]]);
     expect(seen.encoded).toEqual([
-      { query: 'what is it ', documents: ['1 plain', '2   b', '3'], signal: undefined, instruct: undefined },
+      {
+        query: 'what is it ',
+        documents: ['1 plain', '2   b', '3'],
+        signal: expect.any(AbortSignal),
+        instruct: undefined,
+      },
     ]);
   });
 
@@ -117,6 +125,145 @@ describe('contents', () => {
   });
 });
 
+/** A call of the engine that a test answers. */
+interface Scoring {
+  readonly pairs: readonly EnginePair[];
+  readonly signal: AbortSignal | undefined;
+  answer(): void;
+  fail(reason: Error): void;
+}
+
+/**
+ * A reranker over an encoder that makes windows of two documents, and an engine that answers when a test says so. A document's
+ * logit is the number it is; `bad` fails in the encoder.
+ */
+function setUpWindows() {
+  const seen = { asked: [] as { query: Content; options: WindowOptions }[], made: 0, ended: 0, closed: 0 };
+  const scorings: Scoring[] = [];
+  const reranker = createReranker({
+    encoder: {
+      async *windows(query, documents, options) {
+        seen.asked.push({ query, options });
+        try {
+          for (let i = 0; i < documents.length; i += 2) {
+            const window = documents.slice(i, i + 2);
+            if (window.includes('bad')) throw new WgrankError('media-invalid', 'picture', 'damaged');
+            seen.made++;
+            yield window.map((document): EnginePair => {
+              const logit = Number(document);
+              return { ids: Int32Array.of(logit, 0), truncatedTokens: logit % 3, media: [mediaOf(logit)] };
+            });
+          }
+        } finally {
+          seen.ended++;
+        }
+      },
+      close: async () => void seen.closed++,
+    },
+    engine: {
+      info: { ...fakeInfo, kind: 'vl-decoder', activation: 'sigmoid', maxTokens: 700, maxBatchTokens: 300 },
+      score: (pairs, signal) =>
+        new Promise((resolve, reject) => {
+          const answer = () => resolve(Float32Array.from(pairs, ({ ids }) => ids[0]!));
+          scorings.push({ pairs, signal, answer, fail: reject });
+        }),
+      stats: async () => ({ queuedPairs: 0, queuedTokens: 0, batches: 0, batchTokens: 0, gpuBytes: 0 }),
+      close: async () => void seen.closed++,
+    },
+  });
+  return { reranker, seen, scorings };
+}
+
+async function turns(): Promise<void> {
+  for (let i = 0; i < 5; i++) await turn();
+}
+
+describe('windows of documents', () => {
+  it('are scored one after the other while the next is made, and ranked together', async () => {
+    const { reranker, seen, scorings } = setUpWindows();
+    const ranking = reranker.rerank('q', ['1', '5', '3', '2', '4'], { topN: 4 });
+    for (const [i, made] of [2, 3, 3].entries()) {
+      await turns();
+      expect([seen.made, scorings.length]).toEqual([made, i + 1]);
+      scorings[i]!.answer();
+    }
+    const ranked = await ranking;
+    expect(ranked.map(({ index }) => index)).toEqual([1, 4, 2, 3]);
+    expect(ranked[0]).toEqual({
+      index: 1,
+      score: 1 / (1 + Math.exp(-5)),
+      logit: 5,
+      promptTokens: 2,
+      truncatedTokens: 2,
+    });
+    expect(seen.ended).toBe(1);
+  });
+
+  it('get the engine’s limits, the instruction and the signal; the engine gets the pictures', async () => {
+    const { reranker, seen, scorings } = setUpWindows();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const query = [{ type: 'image_url', image_url: { url: 'q' } } as const];
+    const ranking = reranker.rerank(query, ['1'], { instruct: 'find', signal });
+    await turns();
+    expect(seen.asked).toEqual([
+      { query, options: { windowTokens: 300, mostTokens: 700, instruct: 'find', signal: expect.any(AbortSignal) } },
+    ]);
+    expect(scorings[0]!.pairs[0]!.media).toEqual([mediaOf(1)]);
+    expect(scorings[0]!.signal!.aborted).toBe(false);
+    controller.abort();
+    expect(scorings[0]!.signal!.aborted).toBe(true);
+    scorings[0]!.answer();
+    await ranking;
+  });
+
+  it('of no documents are none', async () => {
+    const { reranker, scorings } = setUpWindows();
+    expect(await reranker.rerank('q', [])).toEqual([]);
+    expect(scorings).toEqual([]);
+  });
+
+  it('fail with the engine, and no further one is made', async () => {
+    const { reranker, seen, scorings } = setUpWindows();
+    const ranking = reranker.rerank('q', ['1', '2', '3', '4', '5', '6', '7', '8']).catch((reason: unknown) => reason);
+    await turns();
+    const reason = new WgrankError('device-lost', 'gpu', 'gone');
+    scorings[0]!.fail(reason);
+    expect(await ranking).toBe(reason);
+    expect([seen.made, seen.ended, scorings.length]).toEqual([2, 1, 1]);
+  });
+
+  it('fail with a document, whatever the engine does about the ones before', async () => {
+    const { reranker, seen, scorings } = setUpWindows();
+    const ranking = reranker.rerank('q', ['1', '2', 'bad']).catch((reason: unknown) => reason);
+    expect(await ranking).toMatchObject({ code: 'media-invalid' });
+    expect(seen.ended).toBe(1);
+    // What the engine still does for the request is for nobody.
+    expect(scorings[0]!.signal!.aborted).toBe(true);
+    // A failure that comes later is nobody's: it must not end the process.
+    scorings[0]!.fail(new Error('late'));
+    await turns();
+  });
+
+  it('are closed with the engine', async () => {
+    const { reranker, seen } = setUpWindows();
+    await reranker.close();
+    expect(seen.closed).toBe(2);
+  });
+
+  it.each<[string, unknown, unknown]>([
+    ['a query that is a number', 5, ['1']],
+    ['a query of nothing', undefined, ['1']],
+    ['a document that is an object', 'q', ['1', { type: 'text', text: 'a' }]],
+    ['no list', 'q', '1'],
+  ])('refuse what is no content: %s', async (_, query, documents) => {
+    const { reranker, seen } = setUpWindows();
+    const ranking = reranker.rerank(query as Content, documents as Content[]);
+    await expect(ranking).rejects.toMatchObject({ code: 'input-invalid' });
+    expect(seen.asked).toEqual([]);
+  });
+});
+
 describe('the parts', () => {
   it('the encoder gets the instruction', async () => {
     const { reranker, seen } = setUp();
@@ -124,13 +271,14 @@ describe('the parts', () => {
     expect(seen.encoded[0]!.instruct).toBe('find answers');
   });
 
-  it('both get the signal, and their failure is the caller’s', async () => {
+  it('both are told when the caller gives up, and their failure is the caller’s', async () => {
     const { reranker, seen } = setUp();
     const controller = new AbortController();
-    await reranker.rerank('q', ['1'], { signal: controller.signal });
-    expect(seen.encoded[0]!.signal).toBe(controller.signal);
-    expect(seen.scored[0]).toBe(controller.signal);
+    const ranking = reranker.rerank('q', ['1'], { signal: controller.signal });
     controller.abort();
+    await expect(ranking).rejects.toMatchObject({ code: 'cancelled' });
+    expect(seen.encoded[0]!.signal!.aborted).toBe(true);
+    expect(seen.scored[0]!.aborted).toBe(true);
     await expect(reranker.rerank('q', ['1'], { signal: controller.signal })).rejects.toMatchObject({
       code: 'cancelled',
     });

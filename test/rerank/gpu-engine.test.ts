@@ -1,79 +1,10 @@
 import { getEventListeners } from 'node:events';
-import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Gpu } from '../../src/gpu/gpu.ts';
-import type { HostArray, Plan } from '../../src/graph/plan.ts';
-import type { Model } from '../../src/models/model.ts';
-import { layOutBatch } from '../../src/nn/ragged-batch.ts';
-import { TokenMeter } from '../../src/nn/token-meter.ts';
-import type { Engine, EngineInfo } from '../../src/rerank/engine.ts';
-import { GpuEngine } from '../../src/rerank/gpu-engine.ts';
+import type { Engine } from '../../src/rerank/engine.ts';
 import { loadEngine } from '../../src/rerank/load-engine-node.ts';
-import type { Sizes } from '../../src/tensor/tensor.ts';
-import type { EncodedPair } from '../../src/text/encoded-pair.ts';
 import { Random } from '../fuzz/random.ts';
 import { expectSameBits } from '../ops/cases.ts';
-import { fakeInfo } from '../support/fake-engine.ts';
-
-const pair = (...ids: number[]): EncodedPair => ({ ids: Int32Array.from(ids), truncatedTokens: 0 });
-
-/** The id that makes a logit NaN. */
-const spoiler = 99;
-const logitOf = (ids: readonly number[]) => (ids.includes(spoiler) ? Number.NaN : ids.reduce((a, b) => a + b, 0));
-
-interface Run {
-  /** Ids of each sequence. */
-  readonly sequences: number[][];
-  answer(): void;
-  fail(reason: Error): void;
-}
-
-/** An engine whose plan answers when a test says so, on a device that is lost when a test says so. */
-function setUp(info: Partial<EngineInfo> = {}, maxBatchPairs = 8) {
-  const runs: Run[] = [];
-  const plan: Pick<Plan, 'run'> = {
-    run: (_: Sizes, inputs: Readonly<Record<string, HostArray>>) =>
-      new Promise((resolve, reject) => {
-        const [ids, starts] = [[...inputs['ids']!], [...inputs['scored']!]];
-        const sequences = starts.map((start, s) => ids.slice(start, starts[s + 1]));
-        runs.push({ sequences, fail: reject, answer: () => resolve([Float32Array.from(sequences, logitOf)]) });
-      }),
-  };
-  const model: Pick<Model, 'vocabularySize' | 'batch' | 'meter'> = {
-    vocabularySize: 100,
-    meter: () => new TokenMeter(false),
-    batch: (sequences, tileRows) => layOutBatch(sequences, 2, () => 0, tileRows),
-  };
-  let lose!: (info: Pick<GPUDeviceLostInfo, 'reason' | 'message'>) => void;
-  const lost = new Promise<Pick<GPUDeviceLostInfo, 'reason' | 'message'>>((resolve) => (lose = resolve));
-  const device = { lost, addEventListener: () => undefined, destroy: () => lose({ reason: 'destroyed', message: '' }) };
-  const traits = { adapter: 'none', software: true, f16: false, subgroupSize: 0, timestamps: false };
-  const engine = new GpuEngine({
-    gpu: new Gpu(device as unknown as GPUDevice, traits),
-    plan: plan as Plan,
-    model: model as Model,
-    info: { ...fakeInfo, maxTokens: 8, maxBatchTokens: 10, ...info },
-    maxBatchPairs,
-    capacityTokens: 10,
-    tileRows: 16,
-  });
-  const batches = () => runs.map(({ sequences }) => sequences.map(logitOf));
-  return { engine, runs, batches, lose: () => lose({ reason: 'unknown', message: 'the driver crashed' }) };
-}
-
-/** Long enough for an answer to start the next batch. */
-async function turns(): Promise<void> {
-  await turn();
-  await turn();
-}
-
-/** How a call ended, without waiting for it. */
-async function outcomeOf(call: Promise<Float32Array>): Promise<number[] | string> {
-  const settled = call
-    .then((logits) => [...logits])
-    .catch((reason: { code?: string }) => String(reason.code ?? reason));
-  return Promise.race([settled, turns().then(() => 'pending')]);
-}
+import { outcomeOf, pair, setUp, spoiler, turns } from './engine-setup.ts';
 
 describe('batches', () => {
   it('hold the pairs of calls that arrive together, and every caller gets its own logits in order', async () => {

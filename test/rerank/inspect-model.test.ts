@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-describe.each(['xlmr-a', 'qwen3-a', 'qwen3-d'])('%s on the adapter here', (name) => {
+describe.each(['xlmr-a', 'qwen3-a', 'qwen3-d', 'qwen3-vl-a', 'qwen3-vl-c'])('%s on the adapter here', (name) => {
   it('is planned as it is loaded', async () => {
     // Rows that its tokens can be scored by: the fixtures have no tokenizer.
     const dir = join(root, name);
@@ -43,9 +44,11 @@ describe.each(['xlmr-a', 'qwen3-a', 'qwen3-d'])('%s on the adapter here', (name)
 
 async function copyModel(from: string, to: string): Promise<void> {
   await mkdir(join(to, '1_LogitScore'), { recursive: true });
-  for (const name of ['config.json', 'model.safetensors']) await copyFile(join(from, name), join(to, name));
+  const ofPictures = ['preprocessor_config.json', 'video_preprocessor_config.json'];
+  for (const name of ['config.json', 'model.safetensors', ...ofPictures.filter((one) => existsSync(join(from, one)))])
+    await copyFile(join(from, name), join(to, name));
   const { architectures } = JSON.parse(await readFile(join(to, 'config.json'), 'utf8')) as { architectures: string[] };
-  if (architectures[0]!.endsWith('CausalLM'))
+  if (!architectures[0]!.endsWith('ForSequenceClassification'))
     await writeFile(join(to, '1_LogitScore', 'config.json'), '{"true_token_id":17,"false_token_id":5}');
 }
 
@@ -111,7 +114,7 @@ describe('a folder of the shape of Qwen3-Reranker-8B', () => {
 describe('refused by name, as loading would', () => {
   it.each<[string, object | undefined, string]>([
     ['no config.json', undefined, 'checkpoint-missing'],
-    ['an architecture that cannot be run', { architectures: ['Qwen3VLForConditionalGeneration'] }, 'model-unsupported'],
+    ['an architecture that cannot be run', { architectures: ['LlamaForCausalLM'] }, 'model-unsupported'],
     ['an unknown key', { ...publishedQwen3['0.6B'], attention_sinks: 4 }, 'config-invalid'],
     ['tokens beyond the vocabulary', { ...publishedQwen3['0.6B'], vocab_size: 9000 }, 'config-invalid'],
   ])('%s', async (_, config, code) => {

@@ -8,24 +8,12 @@ import { qwen3FromConfig } from '../../src/models/qwen3-config.ts';
 import { inspectModel } from '../../src/rerank/inspect-model-node.ts';
 import { loadEngine } from '../../src/rerank/load-engine-node.ts';
 import { planModel, type AdapterFacts, type PlanRequest } from '../../src/rerank/plan-model.ts';
+import { gib, lavapipe, mib, nvidia } from '../support/adapter-facts.ts';
 import { publishedQwen3, qwen3Tensors, writeSparseQwen3, type Qwen3Json } from '../support/sparse-qwen3.ts';
 
-const mib = 2 ** 20;
-const gib = 2 ** 30;
-const modelOf = (config: Qwen3Json) =>
-  qwen3FromConfig(parseJson(new TextEncoder().encode(JSON.stringify(config)), (detail) => new Error(detail)));
-
-const lavapipe: AdapterFacts = {
-  traits: { software: true, subgroupSize: 8 },
-  bindingBytes: 128 * mib,
-  bufferBytes: 4 * gib,
-  memoryBytes: 24 * gib,
-};
-const nvidia: AdapterFacts = {
-  traits: { software: false, subgroupSize: 32 },
-  bindingBytes: 2 * gib - 4,
-  bufferBytes: 4 * gib,
-};
+const parse = (config: object) =>
+  parseJson(new TextEncoder().encode(JSON.stringify(config)), (detail) => new Error(detail));
+const modelOf = (config: Qwen3Json) => qwen3FromConfig(parse(config));
 
 function plan(size: keyof typeof publishedQwen3, adapter: AdapterFacts, options: PlanRequest['options'] = {}) {
   const tensors = new ExpectedTensors('BF16');
@@ -153,6 +141,13 @@ describe('a model that does not fit', () => {
     expect(withMemory(needed)).toEqual([]);
     expect(withMemory(needed - 1)).toEqual([expect.stringContaining('lower --max-length and --max-batch-tokens)')]);
     expect(withMemory(8 * gib)).toEqual([expect.stringContaining('no option makes it fit: use a smaller model)')]);
+  });
+});
+
+describe('a plan of a model that reads texts', () => {
+  it('has neither stores nor patches', () => {
+    const { bytes, limits, vision } = plan('0.6B', nvidia);
+    expect([bytes.stores, limits.visionPatches, vision]).toEqual([0, 0, undefined]);
   });
 });
 

@@ -94,7 +94,14 @@ const found: ModelInspection = {
   gpu: {
     dtype: 'bf16',
     arenas: 2,
-    bytes: { weights: 15 * 2 ** 30, arenas: 3 * 2 ** 28, inputs: 2048, stores: 0, staging: 3 * 2 ** 25, total: 2 ** 34 },
+    bytes: {
+      weights: 15 * 2 ** 30,
+      arenas: 3 * 2 ** 28,
+      inputs: 2048,
+      stores: 0,
+      staging: 3 * 2 ** 25,
+      total: 2 ** 34,
+    },
   },
   largestBinding: { name: 'a weight', bytes: 2 ** 26 },
   largestBuffer: { name: 'arena 0', bytes: 999 },
@@ -141,6 +148,13 @@ describe('what it prints', () => {
     expect(lines).toHaveLength(9);
     expect(lines[1]).toContain('· 32 heads of 128 ·');
     expect(lines[3]).toBe('adapter  llvmpipe · binds up to 128.0 MiB · buffers up to 4.0 GiB · memory unknown');
+  });
+
+  test('of a model that sees, with what it keeps of pictures', () => {
+    const bytes = { ...found.gpu.bytes, stores: 3 * 2 ** 26 };
+    const lines = describeInspection({ ...found, gpu: { ...found.gpu, bytes } });
+    expect(lines).toHaveLength(11);
+    expect(lines[6]).toContain('· inputs 2 KiB · pictures 192.0 MiB · 96.0 MiB more while it loads');
   });
 
   test('of one token’s logit, warnings, and why it does not fit', () => {

@@ -74,7 +74,7 @@ describe('the report', () => {
     expect(reportReady(facts, { ...fakeInfo, warnings: [] }, 1234)).toEqual([
       'adapter  no adapter (fake) (software)',
       'weights  f32',
-      'limits   512 tokens a pair (longer ones are cut) · 16384 tokens a batch (a longer pair is one by itself) · 10 documents and 100 bytes a request',
+      'limits   512 tokens a pair (longer ones are cut) · 16384 tokens a batch (a longer pair is one by itself) · 10 documents and 16777216 bytes a request',
       "ready after 1.2 s at http://127.0.0.1:30000 · POST /v1/rerank answers with SGLang's bare array",
     ]);
   });

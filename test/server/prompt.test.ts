@@ -123,13 +123,16 @@ test('the reranker hands the instruction and the signal to the encoder', async (
       close: async () => undefined,
     },
   });
-  const { signal } = new AbortController();
-  await reranker.rerank('q', ['d'], { instruct: 'Find it.', signal });
+  const controller = new AbortController();
+  await reranker.rerank('q', ['d'], { instruct: 'Find it.', signal: controller.signal });
   await reranker.rerank('q', ['d']);
   expect(seen).toEqual([
-    { instruct: 'Find it.', signal },
-    { instruct: undefined, signal: undefined },
+    { instruct: 'Find it.', signal: expect.any(AbortSignal) },
+    { signal: expect.any(AbortSignal) },
   ]);
+  expect(seen[0]!.signal!.aborted).toBe(false);
+  controller.abort();
+  expect(seen[1]!.signal!.aborted).toBe(false);
   await reranker.close();
 });
 
@@ -162,6 +165,7 @@ describe('the command line', () => {
       chatTemplate: 'x.jinja',
       escapeSpecialTokens: true,
       workers: undefined,
+      media: {},
     });
   });
 

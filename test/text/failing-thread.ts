@@ -25,11 +25,11 @@ parentPort!.on('message', ({ texts, keep }: WorkerTask) => {
       process.exit(4);
     }
   }
-  const { ids, tokenCounts } = packTokens(
+  const tokens = packTokens(
     plain.map((text) => [text.length]),
     keep,
   );
-  report({ kind: 'done', ids, tokenCounts });
+  report({ kind: 'done', tokens });
 });
 // The pool only passes the file on.
 report({ kind: 'ready', file: {} as TokenizerFile });

@@ -174,7 +174,7 @@ describe('what a request spells', () => {
     const [other] = await builtIn.encode([text('\ue000<|image_pad|>\ue001')], [[text('\ue000|\ue002')]]);
     expect(pair).toEqual(other);
     const every = Array.from({ length: 0xf8ff - 0xe000 + 1 }, (_, i) => String.fromCharCode(0xe000 + i)).join('');
-    await expect(builtIn.encode([text(every), image(1)], [[text('<|image_pad|>'), image(1)]])).rejects.toEqual(
+    await expect(builtIn.encode([text('q')], [[text(`${every}<|image_pad|>`), image(1)]])).rejects.toEqual(
       fault(/private-use/, 'input-invalid'),
     );
     expect((await builtIn.encode([text(every), image(1)], [[text('d'), image(1)]])).length).toBe(1);

@@ -3,26 +3,38 @@ import type { PlaneLayout, VideoFrame } from './web-codecs.ts';
 import { type YuvFrame, type YuvMatrix, yuvToRgb } from './yuv-to-rgb.ts';
 
 /**
- * The pixels of a decoded frame. wgrank converts colours itself, so that providers of WebCodecs agree; only forms that it does not
- * know go through the provider's own conversion. The frame stays open.
+ * The pixels of decoded frames, one after the other in the same memory. wgrank converts colours itself, so that providers of
+ * WebCodecs agree; only forms that it does not know go through the provider's own conversion.
  */
-export async function frameToRgb(frame: VideoFrame): Promise<Picture> {
-  const { width, height } = frame.visibleRect ?? { width: 0, height: 0 };
-  if (width * height === 0) throw invalidClip('a decoded frame has no pixels');
-  const form = frame.colorSpace.matrix === 'rgb' ? undefined : yuvForms[frame.format ?? ''];
-  if (!form) return { rgb: await copyRgba(frame, width, height), width, height };
-  const bytes = new Uint8Array(frame.allocationSize());
-  const layout = await frame.copyTo(bytes);
-  const yuv: YuvFrame = {
-    width,
-    height,
-    planes: form.planes(bytes, layout),
-    chromaShift: form.chromaShift,
-    depth: form.depth,
-    matrix: matrices[frame.colorSpace.matrix ?? ''] ?? 'bt601',
-    fullRange: frame.colorSpace.fullRange === true,
-  };
-  return { rgb: yuvToRgb(yuv), width, height };
+export class FrameReader {
+  #samples = new Uint8Array(0);
+  #rgb = new Uint8Array(0);
+
+  /** @returns pixels that hold until the next call. The frame stays open. */
+  async read(frame: VideoFrame): Promise<Picture> {
+    const { width, height } = frame.visibleRect ?? { width: 0, height: 0 };
+    if (width * height === 0) throw invalidClip('a decoded frame has no pixels');
+    if (this.#rgb.length !== width * height * 3) this.#rgb = new Uint8Array(width * height * 3);
+    const rgb = this.#rgb;
+    const form = frame.colorSpace.matrix === 'rgb' ? undefined : yuvForms[frame.format ?? ''];
+    const options = form ? undefined : ({ format: 'RGBA' } as const);
+    const bytes = frame.allocationSize(options);
+    if (this.#samples.length !== bytes) this.#samples = new Uint8Array(bytes);
+    const layout = await frame.copyTo(this.#samples, options);
+    if (form) {
+      const yuv: YuvFrame = {
+        width,
+        height,
+        planes: form.planes(this.#samples, layout),
+        chromaShift: form.chromaShift,
+        depth: form.depth,
+        matrix: matrices[frame.colorSpace.matrix ?? ''] ?? 'bt601',
+        fullRange: frame.colorSpace.fullRange === true,
+      };
+      yuvToRgb(yuv, new Uint8ClampedArray(rgb.buffer));
+    } else dropAlpha(this.#samples, layout[0]!, width, height, rgb);
+    return { rgb, width, height };
+  }
 }
 
 /** Whatever is not named here is BT.601, as in FFmpeg. */
@@ -77,13 +89,9 @@ function interleaved(samples: Uint8Array, layout: readonly PlaneLayout[], cb: nu
   return [{ samples, offset: luma!.offset, stride: luma!.stride, step: 1 }, pair(cb), pair(cr)];
 }
 
-async function copyRgba(frame: VideoFrame, width: number, height: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(frame.allocationSize({ format: 'RGBA' }));
-  const [layout] = await frame.copyTo(bytes, { format: 'RGBA' });
-  const rgb = new Uint8Array(width * height * 3);
+function dropAlpha(rgba: Uint8Array, layout: PlaneLayout, width: number, height: number, rgb: Uint8Array): void {
   for (let y = 0, to = 0; y < height; y++)
     for (let x = 0; x < width; x++)
       for (let channel = 0; channel < 3; channel++)
-        rgb[to++] = bytes[layout!.offset + y * layout!.stride + x * 4 + channel]!;
-  return rgb;
+        rgb[to++] = rgba[layout.offset + y * layout.stride + x * 4 + channel]!;
 }
