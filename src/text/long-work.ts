@@ -1,15 +1,15 @@
-/** UTF-16 units that are worked on before the event loop has its turn: a few milliseconds. */
+/** UTF-16 units, or ids, that are worked on before the event loop has its turn: a few milliseconds. */
 export const pieceUnits = 2 ** 17;
-/** What it costs to begin with a text, in units. */
-const textUnits = 64;
+/** What it costs to begin with one, in units. */
+const beginUnits = 64;
 
-/** Work on texts that lets the event loop turn in between. */
+/** Work on texts and ids that lets the event loop turn in between. */
 export class LongWork {
   #units = 0;
 
   /** Counts what comes next. @returns true when `pause` is due before it */
   isDue(units: number): boolean {
-    this.#units += units + textUnits;
+    this.#units += units + beginUnits;
     return this.#units > pieceUnits;
   }
 

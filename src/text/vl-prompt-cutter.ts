@@ -1,5 +1,6 @@
 import { WgrankError } from '../errors.ts';
 import type { EncodedPair, EncodeOptions } from './encoded-pair.ts';
+import { LongWork } from './long-work.ts';
 import { expandClips, expandRuns } from './media-slots.ts';
 import type { SingleLayout } from './pair-layout.ts';
 import { forEachChunk } from './prompt-chunks.ts';
@@ -90,6 +91,7 @@ export class VlPromptCutter {
     const asking = full?.brief ?? asked;
     const pairs: EncodedPair[] = Array.from({ length: documents.length });
     const repeated = unitsOf(asking.query) + (asking.instruct?.length ?? 0);
+    const work = new LongWork();
     const keep = { text: Math.max(0, this.#room(asked)), special: this.#parts.tokens.special, tail: this.#tail };
     await forEachChunk(documents.map(unitsOf), repeated, async (first, end) => {
       const prompts = documents
@@ -97,6 +99,7 @@ export class VlPromptCutter {
         .map((document) => ({ query: asking.query, document, instruct: asking.instruct }));
       for (const [i, found] of (await this.#idsOf(prompts, keep, signal)).entries()) {
         const prompt = full ? withHead(full, found, keep.special) : found;
+        if (work.isDue(prompt.ids.length)) await work.pause();
         pairs[first + i] = await this.#fit(prompt, prompts[i]!.document, asked);
       }
     });
