@@ -16,7 +16,7 @@ export type {
   WeightDtype,
 } from './rerank/engine.ts';
 export type { Content, ContentPart, Reranker, RerankOptions, ScoredDocument, VideoUrl } from './rerank/reranker.ts';
-export type { EncodedPair, EncodeOptions, PairEncoder } from './text/encoded-pair.ts';
+export type { CutOptions, EncodedPair, EncodeOptions, PairEncoder } from './text/encoded-pair.ts';
 export { createReranker, type RerankerParts } from './rerank/create-reranker.ts';
 export { describeModel, type ModelDescription } from './rerank/describe-model-node.ts';
 export { createEncoder, type EncoderOptions } from './text/create-encoder-node.ts';

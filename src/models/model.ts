@@ -55,16 +55,22 @@ export interface ScoringTokens {
   readonly no?: number;
 }
 
+/** What the recording of a vision tower depends on beside the configuration. */
+export interface VisionContext {
+  /** Rows of the stores that it fills: at least the tokens of a batch. */
+  readonly rows: number;
+  /** Patches that it takes at a time. */
+  readonly patches: number;
+  /** Mean and standard deviation of a picture's channels, 0 … 255. */
+  readonly pixels: PixelNorm;
+}
+
 /** What a recording depends on beside the configuration. */
 export interface RecordContext {
   /** Longest sequence that will be asked for. */
   readonly maxTokens: number;
-  /** Rows of the stores that a vision tower fills; default: none. */
-  readonly visualRows?: number;
-  /** Patches of pictures that the vision tower takes at a time. */
-  readonly visionPatches?: number;
-  /** Mean and standard deviation of a picture's channels, 0 … 255. */
-  readonly pixels?: PixelNorm;
+  /** For models that see. */
+  readonly vision?: VisionContext;
   /** For models that are scored by tokens. */
   readonly scoring?: ScoringTokens;
 }

@@ -4,10 +4,11 @@ import { frameRotaryTable } from '../nn/rotary.ts';
 import { declareVisualInputs, visualAxes, type VisualInputs } from '../nn/visual-batch.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { VisionConfig } from './qwen3-vl-config.ts';
-import type { PixelNorm, RecordContext } from './model.ts';
+import type { PixelNorm, VisionContext } from './model.ts';
 
 // The vision tower of Qwen3-VL (arXiv 2511.21631).
-// P patches of the batch · M tokens that they become, 4 patches each · C hidden · F intermediate · H heads of D · O language model's hidden
+// Sizes as published: patches of 2 frames and 16 x 16 pixels, 2 x 2 of them a token, a table of 48 x 48 positions.
+// P patches of the batch · M tokens that they become · C hidden · F intermediate · H heads of D · O language model's hidden
 
 /** Of every norm in the tower; no configuration file has it. source: transformers 5.18 `Qwen3VLVisionBlock` */
 const eps = 1e-6;
@@ -47,17 +48,25 @@ function visionBlock(net: Net, x: Tensor, { positions, tiles }: VisualInputs, w:
   return net.linearAdd(f, w.fc2, h); //                                                            [P, C]
 }
 
-/** Four patches to a token: the tower's end norms patches, DeepStack's mergers what they are together. */
-function merge(net: Net, x: Tensor, w: MergerWeights, merged: readonly [string, number]): Tensor {
-  const together = (t: Tensor) => net.graph.view(t, merged); //                                    [P, C] → [M, 4·C]
-  const normsPatches = w.norm.weight.shape[0] !== merged[1];
-  const n = normsPatches ? together(net.layerNorm(x, w.norm)) : net.layerNorm(together(x), w.norm);
+/** A block of patches to a token: their rows one behind the other are one row. */
+function together(net: Net, x: Tensor, c: VisionConfig): Tensor {
+  return net.graph.view(x, [visualAxes.merged, c.mergeSize ** 2 * c.hidden]); //                   [P, C] → [M, 4·C]
+}
+
+/** The tower's end norms patches, and then puts them together. */
+function mergeTokens(net: Net, x: Tensor, w: MergerWeights, c: VisionConfig): Tensor {
+  const n = together(net, net.layerNorm(x, w.norm), c); //                                         [M, 4·C]
+  return net.linear(net.linearGelu(n, w.fc1), w.fc2); //                                           [M, O]
+}
+
+/** DeepStack's mergers put patches together, and then norm what they are. */
+function mergeDeepstack(net: Net, x: Tensor, w: MergerWeights, c: VisionConfig): Tensor {
+  const n = net.layerNorm(together(net, x, c), w.norm); //                                         [M, 4·C]
   return net.linear(net.linearGelu(n, w.fc1), w.fc2); //                                           [M, O]
 }
 
 /** Pixels to tokens of the language model, and what DeepStack adds to its first layers. */
 export function visionTower(net: Net, batch: VisualInputs, pixels: PixelNorm, w: TowerWeights, c: VisionConfig) {
-  const merged = [visualAxes.merged, c.mergeSize ** 2 * c.hidden] as const;
   const values = net.patchify(batch.pixels, batch.patches, { ...c, ...pixels }); //          [P, 3·2·16·16]
   const patches = net.linear(values, w.patches); //                                          [P, C]
   let x = net.interpolate(patches, batch.tableRows, batch.tableWeights, w.positions); //     [P, C]
@@ -67,20 +76,16 @@ export function visionTower(net: Net, batch: VisualInputs, pixels: PixelNorm, w:
     x = visionBlock(net, x, batch, block, c); // [P, C]
     taps[`block${i}`] = x;
     const at = c.deepstack.indexOf(i);
-    if (at >= 0) deepstack.push((taps[`deepstack${at}`] = merge(net, x, w.deepstack[at]!, merged)));
+    if (at >= 0) deepstack.push((taps[`deepstack${at}`] = mergeDeepstack(net, x, w.deepstack[at]!, c)));
   });
-  return { merged: (taps['merged'] = merge(net, x, w.merger, merged)), deepstack, taps }; // [M, O]
+  return { merged: (taps['merged'] = mergeTokens(net, x, w.merger, c)), deepstack, taps }; // [M, O]
 }
 
-/** Of published checkpoints: mean and standard deviation 0.5 of 0 … 1. */
-const halves: PixelNorm = { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] };
-
 /** Records the tower on the net's graph. @param out the language model's hidden size */
-export function recordVisionTower(net: Net, root: Weights, c: VisionConfig, out: number, context: RecordContext) {
-  const { pixels = halves, visionPatches = 4096 } = context;
+export function recordVisionTower(net: Net, root: Weights, c: VisionConfig, out: number, context: VisionContext) {
   const batch = declareVisualInputs(net.graph);
-  const w = towerWeights(root, c, out, visionPatches);
-  return { graph: net.graph, ...visionTower(net, batch, pixels, w, c) };
+  const w = towerWeights(root, c, out, context.patches);
+  return { graph: net.graph, ...visionTower(net, batch, context.pixels, w, c) };
 }
 
 /** Names as Hugging Face writes them. @param patches that a batch has room for, and so the longest side of a frame twice over */

@@ -1,4 +1,5 @@
 import type { Weights } from '../checkpoint/weights.ts';
+import { WgrankError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import type { Net } from '../nn/net.ts';
 import { axes, declareSharedInputs, type HostBatch, type SharedInputs } from '../nn/ragged-batch.ts';
@@ -34,13 +35,15 @@ export function qwen3Vl(net: Net, batch: SharedInputs, seen: Seen, w: Qwen3Weigh
 
 /** Records both graphs. Names as Hugging Face writes them, now and in earlier exports. */
 export function recordQwen3Vl(net: Net, root: Weights, c: Qwen3VlConfig, context: RecordContext): Recording {
-  const tower = recordVisionTower(net.beside(new Graph()), findVision(root), c.vision, c.text.hidden, context);
+  const { vision } = context;
+  if (!vision) throw new WgrankError('config-invalid', 'qwen3-vl', 'nothing says how pictures are prepared');
+  const tower = recordVisionTower(net.beside(new Graph()), findVision(root), c.vision, c.text.hidden, vision);
   const base = findDecoder(root, ['model.language_model', 'language_model.model', 'language_model', 'model', '']);
   const head = root.at(['', 'language_model'].find((prefix) => root.at(prefix).has('lm_head.weight')) ?? '');
   const weights = qwen3Weights(base, head, c.text, context);
   // Behind the last layer only the scored tokens are left, and none of them is a picture's.
   const used = [tower.merged, ...tower.deepstack.slice(0, c.text.layers - 1)];
-  const stores = used.map(({ name }) => net.graph.store(name, 'f32', [context.visualRows ?? 1, c.text.hidden]));
+  const stores = used.map(({ name }) => net.graph.store(name, 'f32', [vision.rows, c.text.hidden]));
   const batch = declareSharedInputs(net.graph, 3);
   const [merged, ...deepstack] = stores as [Tensor, ...Tensor[]];
   const rows = net.graph.input('visualRows', 'u32', [axes.tokens]);

@@ -6,7 +6,7 @@ import { createVlPromptEncoder } from '../text/create-vl-prompt-encoder-node.ts'
 import { VlContentEncoder, type RequestEncoder } from './content-encoder.ts';
 
 /** Where pictures and clips may come from, and how they are read. */
-export interface MediaOptions extends SourceReaderOptions {
+export interface MediaOptions extends Omit<SourceReaderOptions, 'dialForTests'> {
   /** Turns pictures as their EXIF data says. Default false, as the reference. */
   readonly applyExif?: boolean;
 }
@@ -23,9 +23,15 @@ export interface RequestEncoderOptions extends EncoderOptions {
  */
 export async function createRequestEncoder(options: RequestEncoderOptions): Promise<RequestEncoder> {
   if (options.kind !== 'vl-decoder') return createEncoder(options);
-  const { applyExif, ...sources } = options.media ?? {};
+  const { applyExif, mediaRoot, mediaAllow, maxBytes, maxRemoteBytes, remoteTimeoutMs } = options.media ?? {};
   const rules = await readMediaRules(options.modelDir);
-  const { read: readSource } = createSourceReader(sources);
+  const { read: readSource } = createSourceReader({
+    ...(mediaRoot !== undefined && { mediaRoot }),
+    ...(mediaAllow !== undefined && { mediaAllow }),
+    ...(maxBytes !== undefined && { maxBytes }),
+    ...(maxRemoteBytes !== undefined && { maxRemoteBytes }),
+    ...(remoteTimeoutMs !== undefined && { remoteTimeoutMs }),
+  });
   const prompts = await createVlPromptEncoder(options);
   const loader = createMediaLoader({ rules, readSource, ...(applyExif !== undefined && { applyExif }) });
   return new VlContentEncoder({ prompts, loader, grid: rules });

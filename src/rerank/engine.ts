@@ -1,8 +1,6 @@
 import type { ModelKind } from '../models/registry.ts';
-import type { ScoringTokens } from '../models/model.ts';
 import type { EncodedMedia } from '../media/encoded-media.ts';
 import type { EncodedPair } from '../text/encoded-pair.ts';
-import type { ScoreOptions } from './rerank-phase.ts';
 
 export type { ModelKind };
 
@@ -49,9 +47,7 @@ export interface EngineInfo {
   readonly software: boolean;
   /** What the score of a pair is, given its logit. */
   readonly activation: 'identity' | 'sigmoid';
-  /** Token ids whose logits a decoder's score compares. */
-  readonly scoringTokens?: ScoringTokens;
-  /** Longest pair in tokens, special tokens included. */
+  /** Longest pair in tokens, special tokens included; for models that see with the five by which `tokensBeyond` lets it grow. */
   readonly maxTokens: number;
   /** Tokens of one batch at the most. */
   readonly maxBatchTokens: number;
@@ -72,11 +68,10 @@ export interface EngineStats {
 export interface Engine {
   readonly info: EngineInfo;
   /**
-   * @param options for an engine with a queue
    * @returns one raw logit per pair, in order
    * @throws WgrankError `cancelled`, `device-lost`, `numeric-range`, `engine-stopped`, `input-too-long`, `media-too-large`
    */
-  score(pairs: readonly EnginePair[], signal?: AbortSignal, options?: ScoreOptions): Promise<Float32Array>;
+  score(pairs: readonly EnginePair[], signal?: AbortSignal): Promise<Float32Array>;
   stats(): Promise<EngineStats>;
   close(): Promise<void>;
   /** Resolves with the reason when the engine can score no more, such as a lost device. */
@@ -93,6 +88,6 @@ export interface EngineOptions {
   readonly maxLength?: number;
   /** False computes what the pairs of a batch begin with in common again for each of them; for comparisons. Default true. */
   readonly sharePrefix?: boolean;
-  /** Default: 16384 on hardware, less where a binding limit asks for it. */
+  /** Default: 16384 on hardware and 1024 on software, less where a binding limit asks for it. */
   readonly maxBatchTokens?: number;
 }

@@ -10,7 +10,7 @@ export interface RerankerOptions
   extends EngineOptions, Pick<PromptEncoderOptions, 'chatTemplate' | 'escapeSpecialTokens' | 'workers'> {
   /** False refuses pairs that are too long (`input-too-long`) instead of cutting the document. Default true. */
   readonly truncate?: boolean;
-  /** Where pictures and clips may come from. Default: `data:` URIs only. */
+  /** Where pictures and clips may come from. Default: out of the request only, as `data:` URIs or bare base64. */
   readonly media?: MediaOptions;
 }
 

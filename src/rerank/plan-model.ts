@@ -103,10 +103,10 @@ export function planModel(request: PlanRequest): ModelPlan {
   const weights = Weights.of(request, storage, adapter.bindingBytes);
   const { logits, uploads, vision } = model.record(net, weights, {
     maxTokens: limits.maxTokens,
-    visualRows: limits.capacityTokens,
-    visionPatches: limits.visionPatches,
     ...(scoring && { scoring }),
-    ...(request.media && { pixels: request.media.pixels }),
+    ...(request.media && {
+      vision: { rows: limits.capacityTokens, patches: limits.visionPatches, pixels: request.media.pixels },
+    }),
   });
   net.graph.output(logits);
   const capacity = model.capacity(limits.capacityTokens, limits.batchPairs, net.tileRows);

@@ -57,8 +57,6 @@ export const errorStatuses: Readonly<Record<ErrorCode, StatusRow>> = {
   'media-invalid': badRequest,
   'decoder-missing': badRequest,
   overloaded: { status: 429, type: '429' },
-  'deadline-exceeded': { status: 504, type: '504' },
-  'engine-restarting': unavailable,
   cancelled: { status: 499, type: '499' },
   'device-lost': unavailable,
   'out-of-memory': unavailable,

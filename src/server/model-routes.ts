@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { EngineInfo } from '../rerank/engine.ts';
+import { tokensBeyond, type EngineInfo } from '../rerank/engine.ts';
 import { HttpRefusal } from './error-answer.ts';
 import type { RerankerSlot } from './reranker-slot.ts';
 
@@ -20,7 +20,7 @@ function modelCard(info: EngineInfo, naming: ModelNaming) {
     created: naming.startedAt,
     owned_by: 'wgrank',
     root: id,
-    max_model_len: info.maxTokens,
+    max_model_len: info.maxTokens - tokensBeyond(info.kind),
   };
 }
 

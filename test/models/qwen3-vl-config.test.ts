@@ -135,7 +135,12 @@ describe('the checkpoint', () => {
     const weights = Weights.of({ tensors: expected }, 'bf16', 2 ** 31 - 4);
     const net = new Net(new Graph(), { software: false, subgroupSize: 32 });
     const scoring = { yes: 9693, no: 2152 };
-    qwen3VlFromConfig(parse(publishedQwen3Vl[size])).record(net, weights, { maxTokens: 1024, scoring });
+    const pixels = { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] } as const;
+    const vision = { rows: 1024, patches: 4096, pixels };
+    const unprepared = () =>
+      qwen3VlFromConfig(parse(publishedQwen3Vl[size])).record(net, weights, { maxTokens: 8, scoring });
+    expect(unprepared).toThrow(expect.objectContaining({ code: 'config-invalid' }));
+    qwen3VlFromConfig(parse(publishedQwen3Vl[size])).record(net, weights, { maxTokens: 1024, vision, scoring });
     const asked = [...expected.values()].map(({ name, shape }) => [name, shape]);
     expect(Object.fromEntries(asked)).toEqual(qwen3VlTensors(publishedQwen3Vl[size]));
     const count = [...expected.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);

@@ -68,6 +68,7 @@ describe('a plan of a model that sees', () => {
       tensors: new ExpectedTensors('BF16'),
       stored: 'bf16',
       scoring: { yes: 1 },
+      media: { pixels: { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] }, imagePixels: 2 ** 20 },
       adapter: nvidia,
     } as const;
     const plan = planModel({ ...request, model: qwen3VlFromConfig(parse(shallow)), options: { maxLength: 64 } });

@@ -61,6 +61,9 @@ export interface GoldenVision {
   encoded(): number;
 }
 
+/** What the fixtures' preprocessor files say: 0.5 of 0 … 1. */
+const halves = { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5] } as const;
+
 /** Room of the golden models: tokens of a batch, and patches of a run of the vision tower. */
 const [batchTokens, visionPatches] = [2048, 256];
 
@@ -72,8 +75,8 @@ export async function loadGoldenModel(dir: string, options: LoadOptions): Promis
   const model = findFamily(config).fromConfig!(config, options);
   const net = new Net(new Graph(), kernelSets[options.kernels ?? 'own'] ?? gpu.traits, options.fused ?? true);
   const binding = options.bindingBytes ?? gpu.limits.maxStorageBufferBindingSize;
-  const seeing = { visualRows: batchTokens, visionPatches };
-  const context = { maxTokens: model.maxTokens, ...seeing, ...(options.scoring && { scoring: options.scoring }) };
+  const vision = { rows: batchTokens, patches: visionPatches, pixels: halves };
+  const context = { maxTokens: model.maxTokens, vision, ...(options.scoring && { scoring: options.scoring }) };
   const recording = model.record(net, Weights.of(checkpoint, options.dtype, binding), context);
   const names = ['logits', ...(options.taps ? Object.keys(recording.taps) : [])];
   for (const name of names) net.graph.output(recording.taps[name] ?? recording.logits);
