@@ -2,7 +2,7 @@ import { WgrankError } from '../errors.ts';
 import { readPictureHeader, type PictureHeader } from './picture-header.ts';
 import { checkSideRatio } from './smart-resize.ts';
 
-/** 8K. Bigger ones are shrunk to a twenty-fifth or less by every published checkpoint. */
+/** 8K. Bigger ones are shrunk to a twenty-fifth or less by every published reranker. */
 export const maxPicturePixels = 7680 * 4320;
 /** What decoding may take: enough for 33 megapixels of a baseline JPEG or a PNG, and 20 of a progressive JPEG or a WebP. */
 const maxDecodeBytes = 220_000_000;

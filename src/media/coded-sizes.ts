@@ -1,5 +1,5 @@
 import { av1Sizes, vp8Sizes, vp9Sizes } from './frame-header-sizes.ts';
-import { type CodedSize, parameterSetSizes } from './parameter-sets.ts';
+import { type CodedSize, isSetRecord, parameterSetSizes } from './parameter-sets.ts';
 
 /**
  * Sizes that a bitstream states, one by one. A decoder believes them and not the container: a file that says 64x48 can make it
@@ -21,6 +21,12 @@ export function* codedSizes(
 }
 
 export const isKnownCodec = (codec: string): boolean => familyOf(codec) !== undefined;
+
+/** Whether a decoder takes a description for what the container says it is. */
+export function isKnownDescription(codec: string, description: Uint8Array): boolean {
+  const family = familyOf(codec);
+  return family === 'avc' || family === 'hevc' ? isSetRecord(family, description) : true;
+}
 
 const families = {
   avc1: 'avc',

@@ -8,8 +8,8 @@ import { turnPicture } from './turn-picture.ts';
 import { findWebCodecs } from './video-decoder-node.ts';
 
 /**
- * Decodes a clip into what the model sees: frames sampled by transformers' rule, turned as the file says for display, resized. One
- * full-size frame is held beside the clip.
+ * Decodes a clip into what the model sees: frames sampled by transformers' rule, turned as the file says for display, resized.
+ * Beside the clip there are the frame that is being read, as samples and as pixels, and those that the decoder holds.
  * @param bytes an MP4, QuickTime, WebM or Matroska file
  * @throws WgrankError `media-invalid`, `media-too-large`, `decoder-missing`
  */

@@ -160,7 +160,7 @@ function lastWanted(packets: readonly ClipPacket[], start: number, end: number, 
 async function supportedConfig({ VideoDecoder }: WebCodecs, config: DecoderConfig): Promise<DecoderConfig> {
   for (const hardwareAcceleration of ['prefer-software', 'no-preference']) {
     const tried = { ...config, hardwareAcceleration };
-    const answer = await VideoDecoder.isConfigSupported(tried).catch(() => ({ supported: false }));
+    const answer = await named(() => VideoDecoder.isConfigSupported(tried)).catch(() => ({ supported: false }));
     if (answer.supported) return tried;
   }
   throw invalidClip('the installed decoder does not read this codec (H.264, HEVC, VP8, VP9, AV1)');
@@ -182,8 +182,11 @@ async function flush(decoder: VideoDecoder, pass: () => Promise<void>): Promise<
 
 const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
 
-/** A decoder's words are not for clients. */
-async function named<T>(call: () => T | Promise<T>): Promise<T> {
+/**
+ * Calls what belongs to a decoder, whose words are not for clients.
+ * @throws WgrankError `media-invalid`
+ */
+export async function named<T>(call: () => T | Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (cause) {

@@ -1,4 +1,5 @@
 import { invalidClip, type Picture } from './clip.ts';
+import { named } from './decode-frames.ts';
 import type { PlaneLayout, VideoFrame } from './web-codecs.ts';
 import { type YuvFrame, type YuvMatrix, yuvToRgb } from './yuv-to-rgb.ts';
 
@@ -10,7 +11,10 @@ export class FrameReader {
   #samples = new Uint8Array(0);
   #rgb = new Uint8Array(0);
 
-  /** @returns pixels that hold until the next call. The frame stays open. */
+  /**
+   * @returns pixels that hold until the next call. The frame stays open.
+   * @throws WgrankError `media-invalid` for a frame whose pixels the provider does not give
+   */
   async read(frame: VideoFrame): Promise<Picture> {
     const { width, height } = frame.visibleRect ?? { width: 0, height: 0 };
     if (width * height === 0) throw invalidClip('a decoded frame has no pixels');
@@ -18,9 +22,12 @@ export class FrameReader {
     const rgb = this.#rgb;
     const form = frame.colorSpace.matrix === 'rgb' ? undefined : yuvForms[frame.format ?? ''];
     const options = form ? undefined : ({ format: 'RGBA' } as const);
-    const bytes = frame.allocationSize(options);
-    if (this.#samples.length !== bytes) this.#samples = new Uint8Array(bytes);
-    const layout = await frame.copyTo(this.#samples, options);
+    const layout = await named(() => {
+      const bytes = frame.allocationSize(options);
+      if (this.#samples.length !== bytes) this.#samples = new Uint8Array(bytes);
+      return frame.copyTo(this.#samples, options);
+    });
+    if (layout.length < (form?.planeCount ?? 1)) throw invalidClip('a decoded frame lacks some of its planes');
     if (form) {
       const yuv: YuvFrame = {
         width,
@@ -43,6 +50,7 @@ const matrices: Readonly<Record<string, YuvMatrix>> = { bt709: 'bt709', 'bt2020-
 interface YuvForm {
   readonly chromaShift: readonly [number, number];
   readonly depth: number;
+  readonly planeCount: number;
   planes(bytes: Uint8Array, layout: readonly PlaneLayout[]): YuvFrame['planes'];
 }
 
@@ -51,14 +59,15 @@ const yuvForms: Readonly<Record<string, YuvForm>> = {
   ...planar('I420', [1, 1]),
   ...planar('I422', [1, 0]),
   ...planar('I444', [0, 0]),
-  NV12: { chromaShift: [1, 1], depth: 8, planes: (bytes, layout) => interleaved(bytes, layout, 0, 1) },
-  NV21: { chromaShift: [1, 1], depth: 8, planes: (bytes, layout) => interleaved(bytes, layout, 1, 0) },
+  NV12: { chromaShift: [1, 1], depth: 8, planeCount: 2, planes: (bytes, layout) => interleaved(bytes, layout, 0, 1) },
+  NV21: { chromaShift: [1, 1], depth: 8, planeCount: 2, planes: (bytes, layout) => interleaved(bytes, layout, 1, 0) },
 };
 
 function planar(name: string, chromaShift: readonly [number, number]): Record<string, YuvForm> {
   const form = (depth: number): YuvForm => ({
     chromaShift,
     depth,
+    planeCount: 3,
     planes(bytes, layout) {
       const size = depth === 8 ? 1 : 2;
       const samples = size === 1 ? bytes : new Uint16Array(bytes.buffer);

@@ -10,7 +10,7 @@ import { resizeBicubic } from './bicubic.ts';
 import { clipOfPictures } from './clip-of-pictures.ts';
 import { decodePicture } from './decode-picture-node.ts';
 import type { EncodedMedia } from './encoded-media.ts';
-import type { MediaCommand, MediaReport, MediaTask } from './media-protocol.ts';
+import { pictureLimitMs, type MediaCommand, type MediaReport, type MediaTask } from './media-protocol.ts';
 import type { MediaRules } from './media-rules.ts';
 import { smartResizeImage } from './smart-resize.ts';
 
@@ -30,7 +30,7 @@ const closestLookMs = 50;
 
 const report = (message: MediaReport): void => void process.send?.(message);
 
-async function encode(task: MediaTask): Promise<EncodedMedia> {
+async function encode(id: number, task: MediaTask): Promise<EncodedMedia> {
   const { rules, applyExif } = loaded!;
   if ('bytes' in task) {
     if (task.kind === 'image') return finish('image', await encodePicture(task.bytes, rules, applyExif));
@@ -38,7 +38,8 @@ async function encode(task: MediaTask): Promise<EncodedMedia> {
     const { decodeClip } = await import('./decode-clip-node.ts');
     return finish('video', await decodeClip(task.bytes, rules));
   }
-  const pictures = task.pictures.map((bytes) => () => decodePicture(bytes, { applyExif }));
+  const decodeWatched = (bytes: Uint8Array) => watched(id, pictureLimitMs, () => decodePicture(bytes, { applyExif }));
+  const pictures = task.pictures.map((bytes) => () => decodeWatched(bytes));
   return finish('video', await clipOfPictures(pictures, task.fps, rules));
 }
 
@@ -65,22 +66,30 @@ function watch(id: number, limitMs: number): () => void {
     const { user, system } = process.cpuUsage(before);
     const leftMs = limitMs - (user + system) / 1000;
     const isLate = leftMs <= 0 || performance.now() - started > patience * limitMs;
-    report({ kind: isLate ? 'late' : 'starved', id });
-    if (!isLate) timer = setTimeout(look, Math.max(closestLookMs, leftMs));
+    if (isLate) return report({ kind: 'late', id, limitMs });
+    report({ kind: 'starved', id });
+    timer = setTimeout(look, Math.max(closestLookMs, leftMs));
   };
   timer = setTimeout(look, limitMs);
   return () => clearTimeout(timer);
 }
 
-async function decode(id: number, task: MediaTask, limitMs: number): Promise<void> {
+async function watched<T>(id: number, limitMs: number, work: () => Promise<T>): Promise<T> {
   const stop = watch(id, limitMs);
   try {
-    report({ kind: 'decoded', id, media: await encode(task) });
-  } catch (error) {
-    const code = error instanceof WgrankError ? error.code : undefined;
-    report({ kind: 'failed', id, code, message: error instanceof Error ? error.message : String(error) });
+    return await work();
   } finally {
     stop();
+  }
+}
+
+async function decode(id: number, task: MediaTask, limitMs: number): Promise<void> {
+  report({ kind: 'started', id });
+  try {
+    report({ kind: 'decoded', id, media: await watched(id, limitMs, () => encode(id, task)) });
+  } catch (error) {
+    if (error instanceof WgrankError) report({ kind: 'failed', id, code: error.code, message: error.message });
+    else report({ kind: 'broken', id });
   }
   if (process.memoryUsage().arrayBuffers > keptBytes) setImmediate(() => globalThis.gc?.());
 }

@@ -1,21 +1,12 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import process from 'node:process';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { WgrankError } from '../errors.ts';
 import { checkPicture } from './check-picture.ts';
 import type { EncodedMedia } from './encoded-media.ts';
-import {
-  picturesOf,
-  taskBytes,
-  timeLimit,
-  type MediaCommand,
-  type MediaReport,
-  type MediaTask,
-} from './media-protocol.ts';
+import { MediaChild } from './media-child-link-node.ts';
+import { picturesOf, taskBytes, timeLimit, type MediaReport, type MediaTask } from './media-protocol.ts';
 import type { MediaRules } from './media-rules.ts';
+import { cancelled } from './source-limits.ts';
 
 /**
  * A process that says nothing is killed this much after its time, and after the time that the bytes take to travel. It says
@@ -23,8 +14,6 @@ import type { MediaRules } from './media-rules.ts';
  */
 const graceMs = 4000;
 const bytesPerMs = 20_000;
-/** Heap of a process; pixels lie outside of it. */
-const heapMegabytes = 128;
 
 export interface MediaProcessOptions {
   readonly rules: MediaRules;
@@ -32,22 +21,35 @@ export interface MediaProcessOptions {
   readonly applyExif?: boolean | undefined;
   /** Processes, each with one task at a time. Default 1 on up to 2 cores, else 2. */
   readonly workers?: number | undefined;
+  /** How long a process may take until it is ready. Default 30,000 ms. */
+  readonly startLimitMs?: number | undefined;
+  /** Module of the processes; default: wgrank's own. Tests pass a broken one. */
+  readonly childModule?: URL | undefined;
 }
 
 export const defaultWorkers = (): number => (availableParallelism() <= 2 ? 1 : 2);
 
 interface Waiting {
   readonly task: MediaTask;
+  /** A process died before it began with it. */
+  again: boolean;
   resolve(media: EncodedMedia): void;
   reject(error: Error): void;
 }
 
-/** A child and what it is doing. */
+interface Running {
+  readonly id: number;
+  readonly waiting: Waiting;
+  readonly timer: NodeJS.Timeout;
+  started: boolean;
+  /** The limit that it broke. */
+  brokenMs: number | undefined;
+}
+
+/** A process and what it is doing. */
 interface Decoder {
-  readonly child: ChildProcess;
-  ready: boolean;
-  running: { readonly id: number; readonly waiting: Waiting; readonly timer: NodeJS.Timeout } | undefined;
-  late: boolean;
+  readonly child: MediaChild;
+  running: Running | undefined;
 }
 
 /**
@@ -69,7 +71,7 @@ export class MediaProcess {
 
   /** The processes that live now. */
   get pids(): readonly number[] {
-    return [...this.#decoders].map(({ child }) => child.pid!);
+    return [...this.#decoders].flatMap(({ child }) => child.pid ?? []);
   }
 
   /**
@@ -87,14 +89,13 @@ export class MediaProcess {
       const settled = new AbortController();
       const waiting: Waiting = {
         task,
+        again: false,
         resolve: (media) => (settled.abort(), resolve(media)),
         reject: (error) => (settled.abort(), reject(error)),
       };
       const abort = (): void => {
-        const at = this.#waiting.indexOf(waiting);
-        if (at >= 0) this.#waiting.splice(at, 1);
-        // One that runs already ends soon.
         waiting.reject(cancelled());
+        this.#abandon(waiting);
       };
       signal?.addEventListener('abort', abort, { signal: settled.signal });
       this.#waiting.push(waiting);
@@ -105,118 +106,131 @@ export class MediaProcess {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { reject } of this.#waiting.splice(0)) reject(stopped());
+    this.#rejectAll(stopped());
     await Promise.all(
-      [...this.#decoders].map(async ({ child, running }) => {
-        clearTimeout(running?.timer);
-        running?.waiting.reject(stopped());
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        const exited = new Promise((resolve) => child.once('exit', resolve));
-        child.kill('SIGKILL');
-        await exited;
+      [...this.#decoders].map((decoder) => {
+        endTask(decoder)?.waiting.reject(stopped());
+        return decoder.child.close();
       }),
     );
+  }
+
+  /** Decoders cannot be stopped from inside, and the others must not wait for work that nobody wants. */
+  #abandon(waiting: Waiting): void {
+    const at = this.#waiting.indexOf(waiting);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    for (const decoder of this.#decoders) {
+      if (decoder.running?.waiting !== waiting) continue;
+      endTask(decoder);
+      decoder.child.kill();
+    }
   }
 
   #next(): void {
     if (this.#closed) return;
     for (const decoder of this.#decoders) {
-      if (!decoder.ready || decoder.running !== undefined) continue;
+      const { child, running } = decoder;
+      if (!child.wasReady || child.doomed || running !== undefined) continue;
       const waiting = this.#waiting.shift();
       if (waiting === undefined) return;
       this.#run(decoder, waiting);
     }
-    const starting = [...this.#decoders].filter(({ ready }) => !ready).length;
+    const starting = [...this.#decoders].filter(({ child }) => !child.wasReady && !child.doomed).length;
+    // Those that were killed count until they have ended.
     if (this.#waiting.length > starting && this.#decoders.size < this.#workers) this.#start();
   }
 
   #run(decoder: Decoder, waiting: Waiting): void {
+    const { task } = waiting;
     const id = (this.#lastId += 1);
-    const limitMs = timeLimit(waiting.task);
-    const kill = (): void => {
-      decoder.late = true;
-      decoder.child.kill('SIGKILL');
-    };
-    const timer = setTimeout(kill, limitMs + graceMs + taskBytes(waiting.task) / bytesPerMs);
-    decoder.running = { id, waiting, timer };
-    send(decoder.child, { kind: 'decode', id, task: waiting.task, limitMs });
+    const limitMs = timeLimit(task);
+    const timer = setTimeout(() => kill(decoder, limitMs), limitMs + graceMs + taskBytes(task) / bytesPerMs);
+    decoder.running = { id, waiting, timer, started: false, brokenMs: undefined };
+    decoder.child.send({ kind: 'decode', id, task, limitMs });
   }
 
   #start(): void {
-    const child = forkChild();
-    const decoder: Decoder = { child, ready: false, running: undefined, late: false };
-    this.#decoders.add(decoder);
-    child.on('message', (report: MediaReport) => this.#hear(decoder, report));
-    // Later errors (a send that races with the end) are covered by 'exit'.
-    child.on('error', (error) => this.#ended(decoder, error.message));
-    child.once('exit', (code, signal) => this.#ended(decoder, signal ?? `exit code ${code}`));
-    send(child, { kind: 'load', rules: this.#options.rules, applyExif: this.#options.applyExif ?? false });
+    const { rules, applyExif = false, startLimitMs = 30_000, childModule } = this.#options;
+    try {
+      const child = new MediaChild({
+        load: { kind: 'load', rules, applyExif },
+        startLimitMs,
+        childModule,
+        hear: (report) => this.#hear(decoder, report),
+        ended: (why) => this.#ended(decoder, why),
+      });
+      const decoder: Decoder = { child, running: undefined };
+      this.#decoders.add(decoder);
+    } catch (error) {
+      this.#rejectAll(notStarted(String(error)));
+    }
     this.#next();
   }
 
   #hear(decoder: Decoder, report: MediaReport): void {
     const { running } = decoder;
-    if (report.kind === 'ready') decoder.ready = true;
-    else if (report.id !== running?.id) return;
-    else if (report.kind === 'starved') running.timer.refresh();
-    else if (report.kind === 'late') {
-      decoder.late = true;
-      decoder.child.kill('SIGKILL');
-    } else {
-      clearTimeout(running.timer);
-      decoder.running = undefined;
-      if (report.kind === 'decoded') running.waiting.resolve(report.media);
-      else running.waiting.reject(failure(report.code, report.message));
+    if (report.kind !== 'ready') {
+      if (report.id !== running?.id) return;
+      if (report.kind === 'started') running.started = true;
+      else if (report.kind === 'starved') running.timer.refresh();
+      else if (report.kind === 'late') kill(decoder, report.limitMs);
+      else {
+        const { waiting } = endTask(decoder)!;
+        if (report.kind === 'decoded') waiting.resolve(report.media);
+        else if (report.kind === 'failed') waiting.reject(new WgrankError(report.code, '', report.message));
+        else waiting.reject(new Error('the process that decodes failed at something of its own'));
+      }
     }
     this.#next();
   }
 
   #ended(decoder: Decoder, why: string): void {
     if (!this.#decoders.delete(decoder) || this.#closed) return;
-    const { running } = decoder;
-    clearTimeout(running?.timer);
-    if (running !== undefined) {
-      const { task } = running.waiting;
-      const detail = decoder.late ? `decoding it took more than ${timeLimit(task)} ms` : 'the decoder ended';
-      running.waiting.reject(new WgrankError('media-invalid', task.kind === 'image' ? 'picture' : 'video', detail));
-    }
+    const running = endTask(decoder);
+    if (running?.started) running.waiting.reject(failureOf(running));
+    else if (running !== undefined) this.#repeat(running.waiting, why);
     // A process that cannot even start would be started for ever.
-    if (!decoder.ready)
-      for (const { reject } of this.#waiting.splice(0)) reject(stopped(`the decoder's process does not start: ${why}`));
+    if (!decoder.child.wasReady) this.#rejectAll(notStarted(why));
     this.#next();
+  }
+
+  /** The end of a process that had not begun says nothing about the file. */
+  #repeat(waiting: Waiting, why: string): void {
+    if (waiting.again) {
+      waiting.reject(stopped(`the decoder's process ended twice before it began: ${why}`));
+      return;
+    }
+    waiting.again = true;
+    this.#waiting.unshift(waiting);
+  }
+
+  #rejectAll(error: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }
 
-/** What the process named keeps its words; the rest is a fault of wgrank's own. */
-function failure(code: WgrankError['code'] | undefined, message: string): Error {
-  return code === undefined ? new Error(message) : new WgrankError(code, '', message);
+function kill({ child, running }: Decoder, brokenMs: number): void {
+  if (running !== undefined) running.brokenMs ??= brokenMs;
+  child.kill();
 }
 
-/** A message that does not arrive ends in the child's exit. */
-function send(child: ChildProcess, command: MediaCommand): void {
-  child.send(command, (error) => {
-    if (error !== null) child.kill('SIGKILL');
-  });
+function endTask(decoder: Decoder): Running | undefined {
+  const { running } = decoder;
+  clearTimeout(running?.timer);
+  decoder.running = undefined;
+  return running;
 }
 
-function forkChild(): ChildProcess {
-  // The neighbour has this file's own ending: .ts under tsx and vitest, .js in dist.
-  const isSource = import.meta.url.endsWith('.ts');
-  const entry = fileURLToPath(new URL(`./media-child-node.${isSource ? 'ts' : 'js'}`, import.meta.url));
-  const loader = isSource ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : [];
-  return fork(entry, [], {
-    serialization: 'advanced',
-    execArgv: [...loader, `--max-old-space-size=${heapMegabytes}`, '--expose-gc'],
-    env: { ...process.env, VIPS_BLOCK_UNTRUSTED: '1' },
-    // Decoders' complaints about files that strangers send.
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  });
+/** What a process's end says about the file that it was decoding. */
+function failureOf({ waiting: { task }, brokenMs }: Running): WgrankError {
+  const late = brokenMs === timeLimit(task) ? 'it' : 'one of its pictures';
+  const detail = brokenMs === undefined ? 'the decoder ended' : `decoding ${late} took more than ${brokenMs} ms`;
+  return new WgrankError('media-invalid', task.kind === 'image' ? 'picture' : 'video', detail);
 }
 
-function cancelled(): WgrankError {
-  return new WgrankError('cancelled', 'media', 'the caller gave up');
-}
-
+/** The words are for the log: clients are told the code's sentence. */
 function stopped(why = 'it is closed'): WgrankError {
   return new WgrankError('engine-stopped', 'media', why);
 }
+
+const notStarted = (why: string): WgrankError => stopped(`the decoder's process does not start: ${why}`);

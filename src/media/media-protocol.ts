@@ -15,17 +15,20 @@ export type MediaCommand =
 /** What it says. */
 export type MediaReport =
   | { readonly kind: 'ready' }
+  /** The task has arrived: from now on the process's end is the task's fault. */
+  | { readonly kind: 'started'; readonly id: number }
   /** The machine gave the process too little time; it goes on. */
   | { readonly kind: 'starved'; readonly id: number }
   /** The time is up, and a decoder cannot be stopped from inside. */
-  | { readonly kind: 'late'; readonly id: number }
+  | { readonly kind: 'late'; readonly id: number; readonly limitMs: number }
   | { readonly kind: 'decoded'; readonly id: number; readonly media: EncodedMedia }
-  /** Without a code it is no fault of the input. */
-  | { readonly kind: 'failed'; readonly id: number; readonly code: ErrorCode | undefined; readonly message: string };
+  | { readonly kind: 'failed'; readonly id: number; readonly code: ErrorCode; readonly message: string }
+  /** Something without a code, which is no fault of the input; its words may be a decoder's and stay where they are. */
+  | { readonly kind: 'broken'; readonly id: number };
 
-/** Processor time. A picture of 12 megapixels takes a third of a second. */
-const pictureLimitMs = 2000;
-/** Hundreds of frames are decoded and resized one by one. */
+/** Processor time, of a clip's pictures each. A picture of 12 megapixels takes a third of a second. */
+export const pictureLimitMs = 2000;
+/** Of a whole clip: hundreds of frames are decoded and resized one by one. */
 const clipLimitMs = 30_000;
 
 export const timeLimit = (task: MediaTask): number => (task.kind === 'image' ? pictureLimitMs : clipLimitMs);

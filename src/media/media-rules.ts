@@ -72,7 +72,12 @@ const bicubic = 3;
 const half = [0.5, 0.5, 0.5];
 
 function checkSteps(settings: SettingsReader): void {
-  for (const step of ['do_resize', 'do_rescale', 'do_normalize']) settings.mustBe(step, [true]);
+  const steps = ['do_resize', 'do_rescale', 'do_normalize', 'do_convert_rgb'];
+  for (const step of steps) settings.mustBe(step, [true]);
+  settings.noStepsBut([...steps, 'do_sample_frames']);
+  // How pixels are given to the processor, and by it.
+  settings.mustBe('input_data_format', []);
+  settings.mustBe('data_format', ['channels_first']);
   // Pillow's number of the filter.
   settings.mustBe('resample', [bicubic]);
 }

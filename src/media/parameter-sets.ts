@@ -6,7 +6,7 @@ export interface CodedSize {
   readonly height: number;
 }
 
-type NalCodec = 'avc' | 'hevc';
+export type NalCodec = 'avc' | 'hevc';
 
 /** A NAL unit that holds a sequence parameter set, and its header's bytes. */
 const sets: Readonly<Record<NalCodec, { readonly type: number; readonly header: number }>> = {
@@ -15,8 +15,20 @@ const sets: Readonly<Record<NalCodec, { readonly type: number; readonly header: 
 };
 
 /**
+ * Whether a decoder reads a description as the record that it should be, and not as a stretch of units behind start codes.
+ * source: FFmpeg's ff_h264_decode_extradata and ff_hevc_decode_extradata
+ */
+export function isSetRecord(codec: NalCodec, description: Uint8Array): boolean {
+  const [first = 0, second = 0, third = 0] = description;
+  if (codec === 'avc') return description.length >= 7 && first === 1;
+  // Files from before the standard begin with 0.
+  return description.length >= 23 && (first === 1 || (first === 0 && (second > 0 || third > 1)));
+}
+
+/**
  * Sizes in the sequence parameter sets of H.264 and HEVC, of the file's description and in between frames: either can stand
- * where a container's header says something else.
+ * where a container's header says something else. FFmpeg changes its mind about how units are told apart, so that they are looked
+ * for wherever it may find them: behind lengths, behind start codes, and behind start codes in what has a length.
  * @param description as in the container, or undefined where units are marked by start codes
  */
 export function* parameterSetSizes(
@@ -28,21 +40,62 @@ export function* parameterSetSizes(
   const isSet = (unit: Uint8Array) => (codec === 'avc' ? unit[0]! & 0x1f : (unit[0]! >> 1) & 0x3f) === type;
   const readSize = codec === 'avc' ? readAvcSize : readHevcSize;
   function* sizesIn(units: Iterable<Uint8Array>): Generator<CodedSize> {
-    for (const unit of units)
-      if (unit.length > header && isSet(unit)) yield readSize(new BitReader(unescape(unit.subarray(header))));
+    for (const unit of units) {
+      if (unit.length <= header || !isSet(unit)) continue;
+      const escaped = unit.subarray(header, header + maxSetBytes);
+      const plain = unescape(escaped);
+      yield readSize(new BitReader(plain));
+      // A set of H.264 that makes no sense is read again as it stands.
+      if (codec === 'avc' && plain.length < escaped.length) yield readSize(new BitReader(escaped));
+    }
   }
-  if (description) yield* sizesIn(codec === 'avc' ? avcUnits(description) : hevcUnits(description));
+  function* sizesInAndBelow(units: Iterable<Uint8Array>): Generator<CodedSize> {
+    for (const unit of units) {
+      yield* sizesIn([unit]);
+      yield* sizesIn(markedUnits(unit));
+    }
+  }
+  if (description) yield* sizesInAndBelow(codec === 'avc' ? avcUnits(description) : hevcUnits(description));
   const lengthBytes = description && (description[codec === 'avc' ? 4 : 21]! & 3) + 1;
-  for (const packet of packets) yield* sizesIn(lengthBytes ? prefixedUnits(packet, lengthBytes) : markedUnits(packet));
+  for (const packet of packets) {
+    const whole = isWhole(packet, lengthBytes ?? 4);
+    if (lengthBytes || whole) yield* sizesInAndBelow(prefixedUnits(packet, lengthBytes ?? 4));
+    // In a whole one, 0 0 1 can be a length.
+    if (!lengthBytes || !whole) yield* sizesIn(markedUnits(packet));
+    if (codec === 'avc' && isAvcRecord(packet)) yield* sizesInAndBelow(avcUnits(packet));
+  }
 }
 
-/** source: ISO/IEC 14496-15, 5.3.3.1: sets behind five bytes, each with its length. */
+/** Whether a packet's lengths add up, and the first is none that FFmpeg would take for a start code. */
+function isWhole(packet: Uint8Array, lengthBytes: number): boolean {
+  let at = 0;
+  while (at + lengthBytes <= packet.length) at += lengthBytes + lengthAt(packet, at, lengthBytes);
+  return at === packet.length && at > 0 && lengthAt(packet, 0, lengthBytes) > 1;
+}
+
+function lengthAt(packet: Uint8Array, at: number, lengthBytes: number): number {
+  let length = 0;
+  for (let byte = 0; byte < lengthBytes; byte++) length = length * 256 + packet[at + byte]!;
+  return length;
+}
+
+/** Whether FFmpeg would ask itself if a packet is a description: one in between frames replaces the first. */
+const isAvcRecord = (packet: Uint8Array): boolean =>
+  packet.length >= 9 && packet[0] === 1 && packet[2] === 0 && (packet[4]! & 0xfc) === 0xfc;
+
+/**
+ * source: ISO/IEC 14496-15, 5.3.3.1: behind five bytes a count and sequence sets with their lengths, then the same of picture sets;
+ * FFmpeg takes either kind in either place.
+ */
 function* avcUnits(record: Uint8Array): Generator<Uint8Array> {
-  const count = (record[5] ?? 0) & 0x1f;
-  for (let at = 6, set = 0; set < count && at + 2 <= record.length; set++) {
-    const length = (record[at]! << 8) | record[at + 1]!;
-    yield record.subarray(at + 2, at + 2 + length);
-    at += 2 + length;
+  let at = 5;
+  for (const mask of [0x1f, 0xff]) {
+    const count = (record[at++] ?? 0) & mask;
+    for (let set = 0; set < count && at + 2 <= record.length; set++) {
+      const length = (record[at]! << 8) | record[at + 1]!;
+      yield record.subarray(at + 2, at + 2 + length);
+      at += 2 + length;
+    }
   }
 }
 
@@ -62,8 +115,7 @@ function* hevcUnits(record: Uint8Array): Generator<Uint8Array> {
 
 function* prefixedUnits(packet: Uint8Array, lengthBytes: number): Generator<Uint8Array> {
   for (let at = 0; at + lengthBytes <= packet.length;) {
-    let length = 0;
-    for (let byte = 0; byte < lengthBytes; byte++) length = length * 256 + packet[at + byte]!;
+    const length = lengthAt(packet, at, lengthBytes);
     yield packet.subarray(at + lengthBytes, at + lengthBytes + length);
     at += lengthBytes + length;
   }

@@ -43,15 +43,24 @@ function readFormat(view: DataView): PictureHeader {
   throw invalidPicture(`it is ${nameContent(view)} (JPEG, PNG, WebP and GIF are read)`);
 }
 
-/** Segments up to the first scan: the frame header has the size, the scan says whether all components come at once. */
+/** Markers and fill bytes before the first scan; real files have dozens. */
+const maxJpegSteps = 65_536;
+
+/**
+ * Segments up to the first scan: the frame header has the size, the scan says whether all components come at once. Decoders pass
+ * over some markers that stand for nothing and go on behind them, where a segment's length would lead elsewhere: none is let through.
+ */
 function readJpeg(view: DataView): PictureHeader {
   let frame: { width: number; height: number; progressive: boolean; components: number; samples: number } | undefined;
-  for (let at = 2; ;) {
+  for (let at = 2, steps = 0; ; steps++) {
+    if (steps === maxJpegSteps)
+      throw invalidPicture(`the JPEG has over ${steps} markers before its picture (at most as many)`);
     if (view.getUint8(at) !== 0xff) throw invalidPicture('the JPEG has bytes between its segments');
     const marker = view.getUint8(at + 1);
     if (marker === 0xff) at += 1;
     else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
     else if (marker === 0xd9) throw invalidPicture('the JPEG has no picture');
+    else if (marker < 0xc0) throw invalidPicture('the JPEG has a marker between its segments that stands for nothing');
     else {
       if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) frame ??= readJpegFrame(view, at);
       if (marker === 0xda) {

@@ -34,7 +34,7 @@ export interface SourceReaderOptions {
 export interface SourceReader {
   /**
    * @param url a `data:` URI, bare base64, a path below the media folder, or an https URL of a listed host
-   * @returns at least one byte, in memory of its own that may be handed on to a thread
+   * @returns at least one byte, none of Node's pool; may be a view of a longer buffer
    * @throws WgrankError `media-refused` for what is not allowed, naming the option; `media-unavailable`, `media-too-large`,
    * `media-invalid`, `cancelled`
    */

@@ -4,7 +4,7 @@ import { isIP, type LookupFunction } from 'node:net';
 
 import { WgrankError } from '../errors.ts';
 import { isPublicAddress } from './address-rules-node.ts';
-import { FetchSlots } from './fetch-slots.ts';
+import { Slots } from './slots.ts';
 import { literalAddress, parseAllowedHosts, parseRedirect, parseRemoteUrl, requireAllowed } from './host-rules.ts';
 import { createDnsLookup, type Lookup, resolvePublic } from './resolve-host-node.ts';
 import { type ByteLimit, cancelled, refuse, tooLarge, unavailable } from './source-limits.ts';
@@ -48,7 +48,7 @@ export function createRemoteSource({ allow, timeoutMs, dial = {} }: RemoteOption
     isPublicAddress(address) || (dial.treatAsPublic?.includes(address) ?? false);
   const allowed = parseAllowedHosts(allow, isPublic);
   const lookup = dial.lookup ?? createDnsLookup();
-  const slots = new FetchSlots(maxFetches);
+  const slots = new Slots(maxFetches);
 
   async function follow(first: URL, limit: ByteLimit, stop: AbortSignal): Promise<Uint8Array> {
     let url = first;

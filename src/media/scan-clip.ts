@@ -13,7 +13,7 @@ import {
 } from 'mediabunny';
 
 import { invalidClip, tooLargeClip } from './clip.ts';
-import { codedSizes, isKnownCodec } from './coded-sizes.ts';
+import { codedSizes, isKnownCodec, isKnownDescription } from './coded-sizes.ts';
 import { countMatroskaBlocks } from './matroska-frame-count.ts';
 import { countMp4Frames } from './mp4-frame-count.ts';
 import type { DecoderConfig } from './web-codecs.ts';
@@ -65,12 +65,14 @@ export async function scanClip(bytes: Uint8Array): Promise<ScannedClip> {
   const decoderConfig: DecoderConfig | null = await readable(() => track.getDecoderConfig());
   if (!decoderConfig || !isKnownCodec(decoderConfig.codec))
     throw invalidClip('the codec of the video track is not one that is read (H.264, HEVC, VP8, VP9, AV1)');
+  const description = bytesOf(decoderConfig.description);
+  if (description && !isKnownDescription(decoderConfig.codec, description))
+    throw invalidClip('the description of the codec is damaged (it is no record of parameter sets)');
   const packets = await readPackets(track);
   if (packets.length < listed)
     throw invalidClip(`the file ends after ${packets.length} of its ${listed} frames (it is cut off)`);
   const data = packets.map((packet) => packet.data);
-  for (const { width, height } of codedSizes(decoderConfig.codec, bytesOf(decoderConfig.description), data))
-    checkFramePixels(width, height);
+  for (const { width, height } of codedSizes(decoderConfig.codec, description, data)) checkFramePixels(width, height);
   return { decoderConfig, rotation, ...orderFrames(packets, resolution, decoderConfig.codec) };
 }
 

@@ -1,6 +1,9 @@
 import { WgrankError } from '../errors.ts';
 
-/** Reads keys of a preprocessor file strictly; `null` counts as absent, as Hugging Face writes unset keys so. */
+/**
+ * Reads keys of a preprocessor file strictly; `null` counts as absent, as Hugging Face writes unset keys so. Other keys may stand
+ * in the file, since transformers saves all that its processors know, except steps that are asked for.
+ */
 export class SettingsReader {
   readonly #values: ReadonlyMap<string, unknown>;
   readonly #file: string;
@@ -57,6 +60,14 @@ export class SettingsReader {
     if (value === undefined || accepted.some((one) => one === value)) return;
     const rule = accepted.length === 0 ? 'nothing' : accepted.map(show).join(' or ');
     throw this.#wrong(key, value, `${rule} here; wgrank does not compute anything else`);
+  }
+
+  /**
+   * Refuses steps (`do_…`) other than these, unless they are off.
+   * @throws WgrankError `config-invalid`
+   */
+  noStepsBut(known: readonly string[]): void {
+    for (const key of this.#values.keys()) if (key.startsWith('do_') && !known.includes(key)) this.mustBe(key, [false]);
   }
 
   fail(what: string): WgrankError {

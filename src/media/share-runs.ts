@@ -1,5 +1,5 @@
-import { WgrankError } from '../errors.ts';
-import { FetchSlots } from './fetch-slots.ts';
+import { Slots } from './slots.ts';
+import { cancelled } from './source-limits.ts';
 
 interface Run<T> {
   readonly result: Promise<T>;
@@ -9,11 +9,11 @@ interface Run<T> {
 
 /** Runs of the same name are one run while it lasts, and only so many go on at a time; the others wait in order. */
 export class ShareRuns<T> {
-  readonly #slots: FetchSlots;
+  readonly #slots: Slots;
   readonly #runs = new Map<string, Run<T>>();
 
   constructor(limit: number) {
-    this.#slots = new FetchSlots(limit);
+    this.#slots = new Slots(limit);
   }
 
   /**
@@ -60,8 +60,4 @@ export class ShareRuns<T> {
       this.#slots.release();
     }
   }
-}
-
-function cancelled(): WgrankError {
-  return new WgrankError('cancelled', 'media', 'the caller gave up');
 }

@@ -1,6 +1,7 @@
 import { WgrankError } from '../errors.ts';
 import type { EncodedMedia, MediaLoader, MediaSource } from '../media/encoded-media.ts';
-import { FetchSlots } from '../media/fetch-slots.ts';
+import { Slots } from '../media/slots.ts';
+import { cancelled } from '../media/source-limits.ts';
 import type { PatchGrid } from '../nn/visual-batch.ts';
 import type { EncodeOptions, PairEncoder } from '../text/encoded-pair.ts';
 import type { PromptPart, VlPromptEncoder } from '../text/vl-prompt.ts';
@@ -55,7 +56,7 @@ export interface VlContentEncoderParts {
 export class VlContentEncoder implements ContentEncoder {
   readonly prompt: string;
   readonly #parts: VlContentEncoderParts;
-  readonly #slots = new FetchSlots(requestsAtOnce);
+  readonly #slots = new Slots(requestsAtOnce);
 
   constructor(parts: VlContentEncoderParts) {
     this.#parts = parts;
@@ -69,7 +70,7 @@ export class VlContentEncoder implements ContentEncoder {
   async *windows(query: Content, documents: readonly Content[], options: WindowOptions) {
     const hasMedia = [query, ...documents].some((content) => sourcesOf(content).length > 0);
     if (!hasMedia) return yield* this.#windows(query, documents, options);
-    if (!(await this.#slots.take(options.signal))) throw new WgrankError('cancelled', 'media', 'the caller gave up');
+    if (!(await this.#slots.take(options.signal))) throw cancelled();
     try {
       yield* this.#windows(query, documents, options);
     } finally {

@@ -42,6 +42,10 @@ function planar(format: string, planes: Uint8Array[], chroma: [number, number], 
   return frameOf(format, Uint8Array.from(parts), layout, colorSpace);
 }
 
+function fail(): never {
+  throw new TypeError('libavcodec says no');
+}
+
 const shifts = { yuv420p: [1, 1], yuv422p: [1, 0], yuv444p: [0, 0] } as Record<string, [number, number]>;
 const names = { yuv420p: 'I420', yuv422p: 'I422', yuv444p: 'I444' } as Record<string, string>;
 const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'));
@@ -90,6 +94,19 @@ describe('colours of decoded frames', () => {
         2,
       );
     }
+  });
+
+  it.each<[string, Partial<VideoFrame>]>([
+    ['size is not told', { allocationSize: () => fail() }],
+    ['size is none', { allocationSize: () => NaN - 1 }],
+    ['pixels are not given', { copyTo: () => Promise.reject(new Error('libavcodec says no')) }],
+    ['pixels are not given at all', { copyTo: () => fail() }],
+    ['planes are missing', { copyTo: () => Promise.resolve([{ offset: 0, stride: width }]) }],
+  ])('names a frame whose %s', async (_, broken) => {
+    const frame = frameOf('I420', new Uint8Array(width * height * 2), [], { matrix: null, fullRange: false });
+    const reading = new FrameReader().read({ ...frame, ...broken });
+    await expect(reading).rejects.toMatchObject({ name: 'WgrankError', code: 'media-invalid' });
+    await expect(reading).rejects.not.toThrow(/libavcodec/);
   });
 
   it('leaves other forms, and RGB in the guise of YUV, to the provider', async () => {

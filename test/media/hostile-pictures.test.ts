@@ -27,6 +27,30 @@ const noisy = (width: number, height: number) => {
   return sharp(noise(64 * 64 * 3, 1), { raw }).resize(width, height, { kernel: 'nearest', fit: 'fill' });
 };
 const text = (content: string) => Buffer.from(content);
+const segment = (marker: number, body: Uint8Array) =>
+  Buffer.concat([Buffer.from([0xff, marker, (body.length + 2) >> 8, (body.length + 2) & 255]), body]);
+const withSegment = (marker: number) =>
+  Buffer.concat([good.subarray(0, 2), segment(marker, Buffer.alloc(9)), good.subarray(2)]);
+const startedWith = (bytes: number[]) =>
+  Buffer.concat([good.subarray(0, 2), Buffer.alloc(20 * 2 ** 20, Buffer.from(bytes)), good.subarray(2)]);
+
+/**
+ * A large progressive JPEG. Decoders pass over FF 00; who takes it for a segment skips the frame header and comes out in a comment,
+ * in which a small picture begins.
+ */
+async function hiddenFrame(width: number, height: number): Promise<Buffer> {
+  const plain = { create: { width, height, channels: 3, background: '#777' } } as const;
+  const large = await sharp(plain).jpeg({ progressive: true, chromaSubsampling: '4:4:4' }).toBuffer();
+  const whole = (file: Buffer, marker: number) => {
+    const at = file.indexOf(Buffer.from([0xff, marker]));
+    return file.subarray(at, at + 2 + file.readUInt16BE(at + 2));
+  };
+  const scan = large.indexOf(Buffer.from([0xff, 0xda]));
+  const shown = segment(0xfe, Buffer.concat([whole(good, 0xc0), whole(good, 0xda)]));
+  const skipped = Buffer.concat([large.subarray(2, scan), shown.subarray(0, 4)]);
+  const rest = Buffer.concat([shown.subarray(4), large.subarray(scan)]);
+  return Buffer.concat([large.subarray(0, 2), segment(0x00, skipped), rest]);
+}
 
 type File = Buffer | (() => Promise<Buffer>);
 const damaged = /the (JPEG|PNG|WebP|GIF) is damaged or ends too early/;
@@ -88,6 +112,17 @@ const refused: [string, File, 'media-invalid' | 'media-too-large', RegExp][] = [
     'media-too-large',
     /for a file of this kind/,
   ],
+  [
+    'a progressive JPEG of 33 megapixels that shows its size to decoders only',
+    () => hiddenFrame(7680, 4300),
+    'media-invalid',
+    /a marker between its segments that stands for nothing/,
+  ],
+  ['a JPEG with a reserved marker', withSegment(0x02), 'media-invalid', /a marker between its segments that stands/],
+  ['a JPEG with the last reserved marker', withSegment(0xbf), 'media-invalid', /a marker between its segments that/],
+  ['20 MiB of fill bytes', startedWith([0xff]), 'media-invalid', /over 65536 markers before its picture/],
+  ['20 MiB of restarts', startedWith([0xff, 0xd0]), 'media-invalid', /over 65536 markers before its picture/],
+  ['20 MiB of empty comments', startedWith([0xff, 0xfe, 0, 2]), 'media-invalid', /over 65536 markers before its pict/],
   ['a JPEG of 882 scans', scanBomb(5500, 5500), 'media-invalid', /decoding it took more than 2000 ms/],
   [
     'SVG',

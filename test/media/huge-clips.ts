@@ -1,12 +1,12 @@
 /** Files that say they have more frames than anybody sends, honestly or not. Their frames are empty. */
 
-const u32 = (...values: number[]): Buffer => {
+export const u32 = (...values: number[]): Buffer => {
   const bytes = Buffer.alloc(4 * values.length);
   for (const [at, value] of values.entries()) bytes.writeUInt32BE(value >>> 0, 4 * at);
   return bytes;
 };
 
-function box(name: string, ...content: Buffer[]): Buffer<ArrayBuffer> {
+export function box(name: string, ...content: Buffer[]): Buffer<ArrayBuffer> {
   const inside = Buffer.concat(content);
   return Buffer.concat([u32(inside.length + 8), Buffer.from(name, 'latin1'), inside]);
 }
@@ -22,6 +22,8 @@ export interface HugeMp4 {
   readonly declaredInFragment?: number;
   /** Fragments of one frame. */
   readonly fragments?: number;
+  /** The track's number behind its tables. */
+  readonly numberLast?: boolean;
 }
 
 /** An MP4 with an H.264 track of 64x48 pixels. */
@@ -47,7 +49,8 @@ export function hugeMp4(huge: HugeMp4): Buffer<ArrayBuffer> {
     box('hdlr', u32(0, 0), Buffer.from('vide'), u32(0, 0, 0, 0)),
     box('minf', tables),
   );
-  const track = box('trak', box('tkhd', u32(7, 0, 0, 1, 0, 1000), Buffer.alloc(60)), media);
+  const header = box('tkhd', u32(7, 0, 0, 1, 0, 1000), Buffer.alloc(60));
+  const track = box('trak', ...(huge.numberLast ? [media, header] : [header, media]));
   const fragmented = huge.fragments !== undefined || huge.declaredInFragment !== undefined;
   const fragment = (count: number) => box('moof', box('traf', box('tfhd', u32(0, 1)), box('trun', u32(0, count))));
   return Buffer.concat([

@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import process from 'node:process';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { WgrankError } from '../../src/errors.ts';
@@ -5,6 +9,8 @@ import { createMediaLoader, type MediaLoaderOptions } from '../../src/media/crea
 import type { MediaLoader } from '../../src/media/encoded-media.ts';
 import { createSourceReader } from '../../src/media/read-source-node.ts';
 import { pictureFile, rules } from './media-setup.ts';
+
+setFlagsFromString('--expose-gc');
 
 const loaders: MediaLoader[] = [];
 afterEach(() => Promise.all(loaders.splice(0).map((loader) => loader.close())));
@@ -67,6 +73,71 @@ describe('createMediaLoader', () => {
     const frames = Array.from({ length: 100 }, (_, index) => String(index));
     await expect(loader.load({ kind: 'video', frames })).rejects.toMatchObject({ code: 'media-too-large' });
     expect(readSource).toHaveBeenCalledTimes(8);
+  });
+
+  test('pictures of a list are counted as each arrives, and what is still read then is given up', async () => {
+    const signals: AbortSignal[] = [];
+    const { loader } = startLoader((url, _, signal) => {
+      if (url !== '3') return Promise.resolve(new Uint8Array(30_000_000));
+      signals.push(signal!);
+      return new Promise((_, reject) => signal!.addEventListener('abort', () => reject(new Error('stopped'))));
+    });
+    const call = loader.load({ kind: 'video', frames: ['0', '1', '2', '3', '4'] });
+    await expect(call).rejects.toMatchObject({ code: 'media-too-large' });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  test.each([
+    [1, 2],
+    [8, 4],
+  ])('reads lists of %i for two clips at a time, %i pictures; pictures get past them', async (length, atOnce) => {
+    let going = 0;
+    let most = 0;
+    const held = new AbortController();
+    const released = once(held.signal, 'abort');
+    const { loader } = startLoader(async (url) => {
+      if (url.endsWith('.jpg')) return pictureFile(url);
+      going += 1;
+      most = Math.max(most, going);
+      await released;
+      going -= 1;
+      return pictureFile('420.jpg');
+    });
+    const clips = Array.from({ length: 8 }, (_, list) =>
+      loader.load({ kind: 'video', frames: Array.from({ length }, (_, at) => `${list} ${at}`) }),
+    );
+    expect(await loader.load(image('420.jpg'))).toMatchObject({ width: 128 });
+    expect(going).toBe(atOnce);
+    held.abort();
+    expect((await Promise.all(clips)).map(({ frames }) => frames)).toEqual(Array(8).fill(Math.max(2, length)));
+    expect(most).toBe(atOnce);
+  });
+
+  test('encoded bytes of many lists do not pile up', async () => {
+    const megabytes = 2 ** 20;
+    const collectGarbage = runInNewContext('gc') as () => void;
+    // Without a counter, which would keep what it returned.
+    const readSource = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return new Uint8Array(15 * megabytes);
+    };
+    const loader = createMediaLoader({ rules, readSource, workers: 1 });
+    loaders.push(loader);
+    const before = process.memoryUsage().arrayBuffers;
+    let peak = 0;
+    const look = setInterval(() => {
+      // Only what is held counts.
+      collectGarbage();
+      peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
+    }, 5);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 8 }, (_, list) =>
+        loader.load({ kind: 'video', frames: Array.from({ length: 8 }, (_, at) => `${list} ${at}`) }),
+      ),
+    );
+    clearInterval(look);
+    expect(outcomes.map(({ status }) => status)).toEqual(Array(8).fill('rejected'));
+    expect(peak).toBeLessThan(256 * megabytes);
   });
 
   test('the fault of a source is told to all who wait for it, and forgotten', async () => {

@@ -1,6 +1,7 @@
+import { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import process from 'node:process';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { resizeBicubic } from '../../src/media/bicubic.ts';
 import { decodePicture } from '../../src/media/decode-picture-node.ts';
@@ -100,6 +101,28 @@ describe('MediaProcess', () => {
     expect(decoder.pids[0]).not.toBe(first);
   });
 
+  test('a picture of a clip that takes too long is stopped after a picture’s time', async () => {
+    const decoder = startProcess();
+    await decoder.encode(good);
+    const started = performance.now();
+    const outcomes = await Promise.allSettled([
+      decoder.encode({ kind: 'video', pictures: [long.bytes] }),
+      decoder.encode(good),
+    ]);
+    // A busy machine may give the decoder four times as long.
+    expect(performance.now() - started).toBeLessThan(15_000);
+    expect(outcomes).toMatchObject([
+      { reason: fault('media-invalid', '[video] decoding one of its pictures took more than 2000 ms') },
+      { value: { width: 128 } },
+    ]);
+  });
+
+  test('pictures of a clip may together take longer than one picture', async () => {
+    // Each takes a large part of a picture's time.
+    const pictures = Array.from({ length: 6 }, () => scanBomb(1800, 1800));
+    expect(await startProcess().encode({ kind: 'video', pictures })).toMatchObject({ frames: 6 });
+  });
+
   test('a process that is killed fails the task that it had, and no other', async () => {
     const decoder = startProcess();
     await decoder.encode(good);
@@ -114,7 +137,7 @@ describe('MediaProcess', () => {
     const decoder = startProcess();
     await decoder.encode(good);
     process.kill(decoder.pids[0]!, 'SIGKILL');
-    expect(await decoder.encode(good).catch(() => decoder.encode(good))).toMatchObject({ width: 128 });
+    expect(await decoder.encode(good)).toMatchObject({ width: 128 });
   });
 
   test('a process that hangs is killed', async () => {
@@ -143,6 +166,44 @@ describe('MediaProcess', () => {
     const outcomes = await Promise.allSettled(calls);
     const gone = { reason: fault('cancelled', '[media] the caller gave up') };
     expect(outcomes).toMatchObject([{ value: { width: 128 } }, gone, gone, { value: { width: 128 } }]);
+  });
+
+  test('work that its caller gives up does not keep the decoder', async () => {
+    const decoder = startProcess();
+    await decoder.encode(good);
+    const [first] = decoder.pids;
+    const caller = new AbortController();
+    const pictures = Array.from({ length: 40 }, () => scanBomb(4000, 4000));
+    const given = decoder.encode({ kind: 'video', pictures }, caller.signal);
+    expect(await busyPid(decoder)).toBe(first);
+    caller.abort();
+    await expect(given).rejects.toEqual(fault('cancelled', '[media] the caller gave up'));
+    const started = performance.now();
+    expect(await decoder.encode(good)).toMatchObject({ width: 128 });
+    // One second to start the next process; the clip would go on for half a minute.
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(decoder.pids).not.toContain(first);
+  });
+
+  test('a process that was told to end gets no other task while it still lives', async () => {
+    const decoder = startProcess();
+    await decoder.encode(good);
+    const [first] = decoder.pids;
+    const caller = new AbortController();
+    const given = decoder.encode(long, caller.signal).catch((error: { code: string }) => error.code);
+    await busyPid(decoder);
+    // oxlint-disable-next-line typescript/unbound-method
+    const kill = ChildProcess.prototype.kill;
+    const slowly = vi.spyOn(ChildProcess.prototype, 'kill').mockImplementation(function (this: ChildProcess, signal) {
+      setTimeout(() => kill.call(this, signal), 1000);
+      return true;
+    });
+    caller.abort();
+    expect(await given).toBe('cancelled');
+    const next = decoder.encode(good);
+    slowly.mockRestore();
+    expect(await next).toMatchObject({ width: 128 });
+    expect(decoder.pids).not.toContain(first);
   });
 
   test('closing ends the processes and rejects what is pending', async () => {

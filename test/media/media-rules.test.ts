@@ -59,6 +59,19 @@ const video = {
   cap_pixels_per_frame: null,
   video_processor_type: 'Qwen3VLVideoProcessor',
 };
+/** Unset, or without meaning to these processors. */
+const savedKeys = {
+  crop_size: null,
+  data_format: 'channels_first',
+  device: null,
+  do_center_crop: null,
+  do_convert_rgb: true,
+  do_pad: null,
+  input_data_format: null,
+  pad_size: null,
+  processor_class: 'Qwen3VLProcessor',
+  return_tensors: null,
+};
 const half = [127.5, 127.5, 127.5];
 const defaultVideo = { minPixels: 4096, maxPixels: 25_165_824, fps: 2, minFrames: 4, maxFrames: 768 };
 const usual = {
@@ -113,6 +126,22 @@ describe('readMediaRules', () => {
       usual,
     ],
     [
+      'all keys that transformers 4.57 and 5.18 save',
+      {
+        'preprocessor_config.json': { ...image, ...savedKeys, disable_grouping: null, image_seq_length: null },
+        'video_preprocessor_config.json': {
+          ...video,
+          ...savedKeys,
+          default_to_square: true,
+          return_metadata: false,
+          video_metadata: null,
+          max_video_tokens: 768,
+        },
+      },
+      usual,
+    ],
+    ['steps that are off', { 'preprocessor_config.json': { ...image, do_center_crop: false, do_pad: false } }, usual],
+    [
       'other colours',
       {
         'preprocessor_config.json': { ...image, image_mean: [0, 0.25, 1], image_std: [1, 0.5, 2], rescale_factor: 0.5 },
@@ -138,6 +167,17 @@ describe('readMediaRules', () => {
     ['no rescale', { ...image, do_rescale: false }, /do_rescale is false/],
     ['no normalisation', { ...image, do_normalize: false }, /do_normalize is false/],
     ['bilinear', { ...image, resample: 2 }, /resample is 2 \(3 here/],
+    [
+      'a crop',
+      { ...image, do_center_crop: true, crop_size: { height: 224, width: 224 } },
+      /do_center_crop is true \(f/,
+    ],
+    ['padding', { ...image, do_pad: true }, /do_pad is true \(false here/],
+    ['a step of a later version', { ...image, do_sharpen: true }, /do_sharpen is true \(false here/],
+    ['a step that is no answer', { ...image, do_pad: 'yes' }, /do_pad is "yes"/],
+    ['colours as they come', { ...image, do_convert_rgb: false }, /do_convert_rgb is false \(true here/],
+    ['another order of axes', { ...image, data_format: 'channels_last' }, /data_format is "channels_last"/],
+    ['axes in a given order', { ...image, input_data_format: 'channels_last' }, /input_data_format is "channels_last"/],
     ['no mean', without(image, 'image_mean'), /lacks image_mean/],
     ['two means', { ...image, image_mean: [0.5, 0.5] }, /image_mean is \[0.5,0.5\] \(3 numbers/],
     ['a deviation of 0', { ...image, image_std: [0, 1, 1] }, /image_std is \[0,1,1\]/],
@@ -158,6 +198,8 @@ describe('readMediaRules', () => {
     ['other colours', { ...video, image_mean: [0.4, 0.5, 0.5] }, /another image_mean, image_std or rescale_factor/],
     ['a number of frames', { ...video, num_frames: 8 }, /num_frames is 8 \(nothing here/],
     ['no sampling', { ...video, do_sample_frames: false }, /do_sample_frames is false/],
+    ['a crop', { ...video, do_center_crop: true }, /do_center_crop is true/],
+    ['padding', { ...video, do_pad: true }, /do_pad is true/],
     ['a cap per frame', { ...video, cap_pixels_per_frame: true }, /cap_pixels_per_frame is true/],
     ['no frames', { ...video, max_frames: 0 }, /max_frames is 0/],
     ['frames the wrong way round', { ...video, min_frames: 900 }, /asks for 900 to 768 frames/],

@@ -80,6 +80,7 @@ describe('limits that hold before anything is decoded', () => {
     ['an MP4 that declares four billion frames of one duration', () => hugeMp4({ declaredTimes: 2 ** 32 - 1 })],
     ['an MP4 that declares four billion offsets in time', () => hugeMp4({ declaredOffsets: 2 ** 32 - 1 })],
     ['an MP4 that declares four billion frames in a fragment', () => hugeMp4({ declaredInFragment: 2 ** 32 - 1 })],
+    ['an MP4 whose track has its number last', () => hugeMp4({ declaredTimes: 2 ** 32 - 1, numberLast: true })],
     ['an MP4 of a hundred thousand fragments', () => hugeMp4({ fragments: 100_001 })],
     ['a WebM of a million blocks in one cluster', () => hugeMatroska({ blocks: million })],
     ['a WebM of a million clusters', () => hugeMatroska({ clusters: million })],

@@ -1,5 +1,5 @@
 /** Lets a number of tasks run at a time; the others wait in order. */
-export class FetchSlots {
+export class Slots {
   #free: number;
   readonly #waiting = new Set<() => void>();
 
