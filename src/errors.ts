@@ -31,6 +31,8 @@ export const errorCatalogue = {
   'launch-refused': 'the command line does not fit the model',
   'listen-failed': 'the server could not listen on its address and port',
   overloaded: 'more is waiting than there is room for',
+  'deadline-exceeded': 'the request was not done within its time',
+  'engine-restarting': 'the engine is being started again',
   cancelled: 'the caller aborted',
   'engine-stopped': 'the engine is closed or its process ended',
 } as const;

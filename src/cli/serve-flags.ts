@@ -1,14 +1,22 @@
+import process from 'node:process';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { MediaOptions } from '../rerank/create-request-encoder-node.ts';
 import type { WeightDtype } from '../rerank/engine.ts';
 import { defaultMaxDocuments } from '../server/app.ts';
+import { checkBinding } from '../server/binding.ts';
+import { declareAccessFlags, readAccessFlags, type AccessFlags } from './access-flags.ts';
+import { applyTwins, describeTwins, type Environment } from './env-flags.ts';
+import { integer, nonEmpty, RepeatableOption } from './flag-values.ts';
 import { declareMediaFlags, readMediaFlags } from './media-flags.ts';
-import { integer, nonEmpty } from './flag-values.ts';
+import { declareLogFlags, declareOperationFlags, readOperationFlags, type OperationFlags } from './operation-flags.ts';
 import { declareSglangFlags, sortSglangFlags } from './sglang-flags.ts';
 
 /** `wgrank serve`, parsed. */
 export interface ServeFlags {
+  /** The first model, which answers where a request names none. */
   readonly modelPath: string;
+  /** All of them. */
+  readonly modelPaths: readonly string[];
   readonly host: string;
   readonly port: number;
   readonly isEmbedding: boolean;
@@ -27,6 +35,8 @@ export interface ServeFlags {
   readonly tokenizerWorkers: number | undefined;
   /** Where pictures and clips may come from, and how they are read. */
   readonly media: MediaOptions;
+  readonly access: AccessFlags;
+  readonly operation: OperationFlags;
   readonly example: boolean;
   /** SGLang flags that were given and do nothing here. */
   readonly ignored: readonly string[];
@@ -51,13 +61,13 @@ const dtypeNames: Readonly<Record<string, WeightDtype>> = {
 export function declareServeFlags(command: Command): void {
   command
     .optionsGroup('Model:')
-    .option(
-      '--model, --model-path <path>',
-      'folder, embedded model, or hub id in the local cache',
-      nonEmpty,
-      embeddedModel,
+    .addOption(
+      new RepeatableOption(
+        '--model, --model-path <path>',
+        'folder, embedded model, or hub id in the local cache; repeat it for several',
+      ).default([embeddedModel], embeddedModel),
     )
-    .option('--revision <name>', 'branch, tag or commit of a hub id', nonEmpty)
+    .option('--revision <name>', 'branch, tag or commit of a hub id; default: main', nonEmpty)
     .option('--dtype <name>', 'what weights are stored as: auto, float32, float16, bfloat16', readDtype, 'auto')
     .option(
       '--context-length, --max-length <tokens>',
@@ -83,20 +93,39 @@ export function declareServeFlags(command: Command): void {
       integer(1, 1 << 30),
     )
     .option('--max-documents <count>', 'documents of one request', integer(1, 1_000_000), defaultMaxDocuments)
-    .option('--tokenizer-worker-num, --tokenizer-workers <count>', 'threads that tokenise', integer(1, 256))
-    .optionsGroup('Pictures and clips:');
+    .option(
+      '--tokenizer-worker-num, --tokenizer-workers <count>',
+      'threads that tokenise; default: a core less than there are, 1 to 4',
+      integer(1, 256),
+    );
+  declareOperationFlags(command);
+  command.optionsGroup('Access:');
+  declareAccessFlags(command);
+  command.optionsGroup('Logs and metrics:');
+  declareLogFlags(command);
+  command.optionsGroup('Pictures and clips:');
   declareMediaFlags(command);
   command
     .optionsGroup('Other:')
     .option('--example', 'rank one example after start and print it with a curl line to try');
   declareSglangFlags(command);
+  describeTwins(command);
+  command.configureOutput({ outputError: (text, write) => write(hideValue(text)) });
 }
 
-/** @throws Error with the sentence for the operator when a flag is refused */
-export function readServeFlags(command: Command): ServeFlags {
+/**
+ * @param env gives what the command line does not; the keys in it are taken out
+ * @throws Error with the sentence for the operator when a flag or variable is refused
+ */
+export function readServeFlags(command: Command, env: Environment = process.env): ServeFlags {
+  applyTwins(command, env);
   const values = command.opts();
+  const modelPaths = readModelPaths([values.modelPath].flat(), values.revision, values.servedModelName);
+  const access = readAccessFlags(values, env);
+  checkBinding({ ...access, host: values.host, commandLine: typedArguments(command) });
   return {
-    modelPath: values.revision === undefined ? values.modelPath : `${values.modelPath}@${values.revision}`,
+    modelPath: modelPaths[0]!,
+    modelPaths,
     host: values.host,
     port: values.port,
     isEmbedding: values.isEmbedding === true,
@@ -111,10 +140,31 @@ export function readServeFlags(command: Command): ServeFlags {
     maxDocuments: values.maxDocuments,
     tokenizerWorkers: values.tokenizerWorkers,
     media: readMediaFlags(values),
+    access,
+    operation: readOperationFlags(values),
     example: values.example === true,
     ignored: sortSglangFlags(values),
   };
 }
+
+/** @throws Error for flags that mean one model where there are several */
+function readModelPaths(paths: readonly string[], revision?: string, servedName?: string): string[] {
+  const twice = paths.find((path, i) => paths.indexOf(path) !== i);
+  if (twice !== undefined) throw new Error(`the model '${twice}' is given twice`);
+  if (paths.length > 1 && revision !== undefined)
+    throw new Error('--revision goes with one model (of several, write name@revision)');
+  if (paths.length > 1 && servedName !== undefined)
+    throw new Error('--served-model-name goes with one model (several are called by their paths)');
+  return paths.map((path) => (revision === undefined ? path : `${path}@${revision}`));
+}
+
+/** Commander keeps them and does not say so in its types. */
+function typedArguments({ parent }: Command): readonly string[] {
+  return parent !== null && 'rawArgs' in parent && Array.isArray(parent.rawArgs) ? parent.rawArgs : ['serve'];
+}
+
+/** What was typed behind an unknown name may be a key. */
+const hideValue = (message: string) => message.replace(/(unknown option '--?[\w-]+)=[^\n]*'/, "$1=…'");
 
 function readDtype(text: string): WeightDtype {
   const dtype = Object.hasOwn(dtypeNames, text) ? dtypeNames[text] : undefined;

@@ -42,9 +42,9 @@ const ignoredValues = words(`
   export-metrics-to-file-dir fastapi-root-path file-storage-path fp4-gemm-backend fp8-gemm-backend gc-warning-threshold-secs
   gpu-id-step grammar-backend hicache-io-backend hicache-mem-layout hicache-ratio hicache-size
   hicache-storage-backend hicache-storage-backend-extra-config hicache-storage-prefetch-policy hicache-write-policy
-  kv-cache-dtype kv-events-config limit-mm-data-per-request load-balance-method load-watch-interval log-level log-level-http
+  kv-cache-dtype kv-events-config limit-mm-data-per-request load-balance-method load-watch-interval log-level-http
   log-requests-format log-requests-level mamba-full-memory-ratio mamba-scheduler-strategy mamba-ssm-dtype max-mamba-cache-size
-  max-prefill-tokens max-queued-requests max-running-requests max-total-tokens mem-fraction-static mm-attention-backend
+  max-prefill-tokens max-running-requests max-total-tokens mem-fraction-static mm-attention-backend
   mm-max-concurrent-calls mm-per-request-timeout mm-process-config model-impl model-loader-extra-config moe-a2a-backend
   moe-runner-backend nccl-init-addr nccl-port num-continuous-decode-steps otlp-traces-endpoint page-size
   piecewise-cuda-graph-compiler piecewise-cuda-graph-max-tokens pp-async-batch-depth pp-max-micro-batch-size
@@ -75,7 +75,7 @@ interface RefusedFlag {
 const oneGpu = 'wgrank runs one model on one GPU; start one process per GPU and put a balancer in front';
 const oneHost = 'wgrank runs on one machine; start one process per machine and put a balancer in front';
 const quantised = 'wgrank does not quantise; --dtype chooses f32, f16 or bf16';
-const noKeys = 'wgrank does not check keys, and ignoring this flag would leave the server open; use a proxy that does';
+const noAdmin = 'wgrank has no routes for administrators; --api-key guards every route';
 const noTls = 'wgrank does not speak TLS, and ignoring this flag would send plain text; put a proxy in front';
 const otherWeights = 'it would change the scores, and wgrank does not implement it';
 
@@ -118,8 +118,7 @@ const refusedFlags: readonly RefusedFlag[] = [
   { names: 'enable-lora', argument: '', harmless: [], reason: otherWeights },
   { names: 'custom-weight-loader', argument: '<values...>', harmless: [], reason: otherWeights },
   { names: 'forward-hooks', argument: '<value>', harmless: [], reason: otherWeights },
-  { names: 'api-key', argument: '<value>', harmless: [], reason: noKeys },
-  { names: 'admin-api-key', argument: '<value>', harmless: [], reason: noKeys },
+  { names: 'admin-api-key', argument: '<value>', harmless: [], reason: noAdmin },
   { names: 'ssl-keyfile', argument: '<value>', harmless: [], reason: noTls },
   { names: 'ssl-certfile', argument: '<value>', harmless: [], reason: noTls },
   {

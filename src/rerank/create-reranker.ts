@@ -3,6 +3,7 @@ import type { CutOptions, EncodeOptions } from '../text/encoded-pair.ts';
 import type { RequestEncoder } from './content-encoder.ts';
 import type { Engine, EnginePair, ModelKind } from './engine.ts';
 import type { Content, Reranker, RerankOptions, ScoredDocument } from './reranker.ts';
+import type { PairTokens, RerankPhase } from './rerank-phase.ts';
 import { sigmoid } from './sigmoid.ts';
 
 export interface RerankerParts {
@@ -20,7 +21,7 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
       await Promise.all([engine.close(), encoder.close()]);
     },
     async rerank(query: Content, documents: readonly Content[], options: RerankOptions = {}) {
-      const { topN, ...encoding } = options;
+      const { topN, observe, ...encoding } = options;
       const { signal } = encoding;
       if (topN !== undefined && !(Number.isInteger(topN) && topN >= 1))
         throw invalid(`topN is ${topN} (a whole number of at least 1)`);
@@ -35,7 +36,7 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
       try {
         const own = { ...encoding, signal: gaveUp.signal };
         const windows = windowsOf({ engine, encoder }, query, documents, own);
-        return best(await scoreAll(windows, engine, gaveUp.signal, toScore), topN);
+        return best(await scoreAll(windows, engine, gaveUp.signal, toScore, observe), topN);
       } catch (reason) {
         // Whatever is still encoded or scored for a request that has failed is for nobody.
         giveUp();
@@ -70,24 +71,44 @@ async function scoreAll(
   engine: Engine,
   signal: AbortSignal | undefined,
   toScore: (logit: number) => number,
+  observe: (phase: RerankPhase) => void = () => undefined,
 ): Promise<ScoredDocument[]> {
   const scored: ScoredDocument[] = [];
-  const score = async (pairs: readonly EnginePair[]) => {
-    const counts = pairs.map(({ ids, truncatedTokens }) => ({ promptTokens: ids.length, truncatedTokens }));
-    const logits = await engine.score(pairs, signal);
+  const score = async (pairs: readonly EnginePair[], counts: readonly PairTokens[]) => {
+    const logits = await observeScore(engine, pairs, signal, observe);
     for (const [i, { promptTokens, truncatedTokens }] of counts.entries()) {
       const logit = logits[i]!;
       scored.push({ index: scored.length, score: toScore(logit), logit, promptTokens, truncatedTokens });
     }
   };
   let running: Promise<void> = Promise.resolve();
+  let startedAt = performance.now();
   for await (const pairs of windows) {
+    const counts = pairs.map(({ ids, truncatedTokens }) => ({ promptTokens: ids.length, truncatedTokens }));
+    observe({ phase: 'encode', startedAt, endedAt: performance.now(), pairs: counts });
     await running;
-    running = score(pairs);
+    running = score(pairs, counts);
     running.catch(() => undefined); // it is waited for below, or another failure comes first
+    startedAt = performance.now();
   }
   await running;
   return scored;
+}
+
+/** Tells how long the pairs waited and were scored, whatever becomes of them. */
+async function observeScore(
+  engine: Engine,
+  pairs: readonly EnginePair[],
+  signal: AbortSignal | undefined,
+  observe: (phase: RerankPhase) => void,
+): Promise<Float32Array> {
+  const startedAt = performance.now();
+  let queueMs = 0;
+  try {
+    return await engine.score(pairs, signal, { observe: ({ queuedMs }) => (queueMs = queuedMs) });
+  } finally {
+    observe({ phase: 'score', startedAt, endedAt: performance.now(), queueMs });
+  }
 }
 
 const isContent = (value: unknown) => typeof value === 'string' || Array.isArray(value);

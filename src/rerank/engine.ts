@@ -1,6 +1,8 @@
 import type { ModelKind } from '../models/registry.ts';
+import type { ScoringTokens } from '../models/model.ts';
 import type { EncodedMedia } from '../media/encoded-media.ts';
 import type { EncodedPair } from '../text/encoded-pair.ts';
+import type { ScoreOptions } from './rerank-phase.ts';
 
 export type { ModelKind };
 
@@ -29,6 +31,11 @@ export function tokensBeyond(kind: ModelKind): number {
   return kind === 'vl-decoder' ? 5 : 0;
 }
 
+/** Longest pair in tokens that callers may count on: what an engine reads without what `tokensBeyond` keeps for its own growth. */
+export function readableTokens({ kind, maxTokens }: Pick<EngineInfo, 'kind' | 'maxTokens'>): number {
+  return maxTokens - tokensBeyond(kind);
+}
+
 /** A pair, and the pictures and clips that its pads stand for, in their order. */
 export interface EnginePair extends EncodedPair {
   readonly media?: readonly EncodedMedia[];
@@ -47,6 +54,8 @@ export interface EngineInfo {
   readonly software: boolean;
   /** What the score of a pair is, given its logit. */
   readonly activation: 'identity' | 'sigmoid';
+  /** Token ids whose logits a decoder's score compares. */
+  readonly scoringTokens?: ScoringTokens;
   /** Longest pair in tokens, special tokens included; for models that see with the five by which `tokensBeyond` lets it grow. */
   readonly maxTokens: number;
   /** Tokens of one batch at the most. */
@@ -68,10 +77,11 @@ export interface EngineStats {
 export interface Engine {
   readonly info: EngineInfo;
   /**
+   * @param options for an engine with a queue
    * @returns one raw logit per pair, in order
    * @throws WgrankError `cancelled`, `device-lost`, `numeric-range`, `engine-stopped`, `input-too-long`, `media-too-large`
    */
-  score(pairs: readonly EnginePair[], signal?: AbortSignal): Promise<Float32Array>;
+  score(pairs: readonly EnginePair[], signal?: AbortSignal, options?: ScoreOptions): Promise<Float32Array>;
   stats(): Promise<EngineStats>;
   close(): Promise<void>;
   /** Resolves with the reason when the engine can score no more, such as a lost device. */

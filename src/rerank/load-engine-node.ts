@@ -73,6 +73,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
       adapter: gpu.traits.adapter,
       software: gpu.traits.software,
       activation: model.activation,
+      ...(read.scoring && { scoringTokens: read.scoring }),
       maxTokens: limits.maxTokens,
       maxBatchTokens: limits.batchTokens,
       warnings,

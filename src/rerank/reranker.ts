@@ -1,5 +1,6 @@
 import type { CutOptions } from '../text/encoded-pair.ts';
 import type { EngineInfo, EngineStats } from './engine.ts';
+import type { RerankPhase } from './rerank-phase.ts';
 
 /** A part of a query or document, as in the OpenAI and SGLang message format. */
 export type ContentPart =
@@ -32,6 +33,8 @@ export interface RerankOptions extends CutOptions {
   /** Keep the best n; default all. */
   readonly topN?: number;
   readonly signal?: AbortSignal;
+  /** Told of each part of the work as it ends: for logs and metrics. */
+  readonly observe?: (phase: RerankPhase) => void;
 }
 
 /** What a server, a command line or a Node application talks to: texts in, and pictures where the model sees; ranked documents out. */

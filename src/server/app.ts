@@ -1,19 +1,39 @@
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import type { ModelKind } from '../rerank/engine.ts';
 import type { Reranker } from '../rerank/reranker.ts';
+import { readDialectPrefix } from './dialect-prefix.ts';
+import type { ApiDialect } from './dialects/choose-dialect.ts';
 import { answerErrors, refuseMethod, refuseUnknownRoute } from './error-answer.ts';
 import { readJsonBody } from './json-body.ts';
-import { listModels, showModel, showModelInfo } from './model-routes.ts';
-import { answerRerank } from './rerank-route.ts';
-import { RerankerSlot } from './reranker-slot.ts';
+import { ModelDirectory } from './model-directory.ts';
+import { describeApi } from './openapi.ts';
+import { readPackageVersion } from './package-version.ts';
+import { localsOf } from './request-locals.ts';
+import type { RerankerSlot } from './reranker-slot.ts';
+import { listRoutes, type Route } from './routes.ts';
 
 export interface AppOptions {
-  /** Name in `/v1/models`; default: the model path as given. */
+  /** Name of a single model; default: its path as given. Several have theirs in the directory. */
   readonly servedModelName?: string;
+  /** What `/v1/rerank` speaks without a prefix; default SGLang's bare array. */
+  readonly apiDialect?: ApiDialect;
   /** Bytes of a request body; default 16 MiB, which models that see need more of: see `defaultBodyBytes`. */
   readonly maxBodyBytes?: number;
   /** Documents of one request; default 1,000. */
   readonly maxDocuments?: number;
+  /**
+   * Run for every request in this order: access control, accounting. The dialect's prefix is off the path by then, so that a
+   * failure is answered in the client's own format.
+   */
+  readonly before?: readonly RequestHandler[];
+  /** Answers `GET /metrics`; default: there is no such route. */
+  readonly metrics?: RequestHandler;
+  /** Whether pairs that are too long are cut, for `/info`; default true. */
+  readonly truncate?: boolean;
+  /** For `/info`. */
+  readonly tokenizerWorkers?: number;
+  /** For `/info`. */
+  readonly maxConcurrentRequests?: number;
   /** Receives one line per failure that is the server's own. Default: nothing is logged. */
   readonly log?: (line: string) => void;
 }
@@ -30,50 +50,56 @@ export function defaultBodyBytes(kind: ModelKind): number {
 
 /**
  * The HTTP application: no listening, no environment, no process state.
- * @param model a reranker, or a slot that is filled once one has loaded; until then everything but `/health` answers 503
+ * @param model a reranker, a slot that is filled once one has loaded, or several by name; until one is loaded everything but
+ * `/health` answers 503
  */
-export function createApp(model: Reranker | RerankerSlot, options: AppOptions = {}): Express {
-  const slot = model instanceof RerankerSlot ? model : filledSlot(model);
+export function createApp(model: Reranker | RerankerSlot | ModelDirectory, options: AppOptions = {}): Express {
   const maxDocuments = options.maxDocuments ?? defaultMaxDocuments;
-  const naming = { servedModelName: options.servedModelName, startedAt: Math.floor(Date.now() / 1000) };
-  const readBody = readJsonBody({
-    maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
-    maxJsonDepth: 32,
-    maxJsonKeys: Math.max(10_000, 10 * maxDocuments),
-    maxJsonValues: Math.max(50_000, 50 * maxDocuments),
+  const version = readPackageVersion();
+  const routes: readonly Route[] = listRoutes({
+    models: ModelDirectory.of(model, options.servedModelName),
+    readBody: readJsonBody({
+      maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
+      maxJsonDepth: 32,
+      maxJsonKeys: Math.max(10_000, 10 * maxDocuments),
+      maxJsonValues: Math.max(50_000, 50 * maxDocuments),
+    }),
+    facts: {
+      version,
+      maxDocuments,
+      truncate: options.truncate ?? true,
+      tokenizerWorkers: options.tokenizerWorkers,
+      maxConcurrentRequests: options.maxConcurrentRequests,
+      startedAt: Math.floor(Date.now() / 1000),
+    },
+    apiDialect: options.apiDialect ?? 'sglang',
+    metrics: options.metrics,
+    showOpenApi: (_request, response) => void response.json((document ??= describeApi(routes, version))),
   });
-  const requireModel: express.RequestHandler = (_request, _response, next) => {
-    slot.take();
-    next();
-  };
+  let document: object | undefined;
+  const errorShapes = new Map(routes.map(({ path, errors }) => [path, errors]));
 
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', false);
-
-  const rerank = [requireModel, ...readBody, answerRerank(slot, { maxDocuments })];
-  app.route('/v1/rerank').post(rerank).put(rerank).all(refuseMethod('POST', 'PUT'));
-
-  const get = (path: string, handler: express.RequestHandler) =>
-    app.route(path).get(handler).all(refuseMethod('GET', 'HEAD'));
-  get('/health', (_request, response) => void response.json({ status: 'ok' }));
-  get('/ready', (_request, response) => {
-    slot.take();
-    response.json({ status: 'ready' });
-  });
-  get('/v1/models', listModels(slot, naming));
-  get('/v1/models/*id', showModel(slot, naming));
-  get('/model_info', showModelInfo(slot));
-  get('/get_model_info', showModelInfo(slot));
-
+  app.use(readDialectPrefix((path) => errorShapes.get(path.toLowerCase().replace(/\/$/, ''))));
+  if (options.before?.length) app.use(...options.before);
+  for (const route of routes) addRoute(app, route);
   app.use(refuseUnknownRoute);
   app.use(answerErrors(options.log ?? (() => undefined)));
   return app;
 }
 
-function filledSlot(reranker: Reranker): RerankerSlot {
-  const slot = new RerankerSlot();
-  slot.fill(reranker);
-  return slot;
+function addRoute(app: Express, { path, methods, handlers, only }: Route): void {
+  const route = app.route(path);
+  if (only) route.all((_request, response, next) => next(localsOf(response).dialect === only ? undefined : 'route'));
+  route.all((_request, response, next) => {
+    localsOf(response).route = path;
+    next();
+  });
+  for (const method of methods) route[method](...handlers);
+  route.all(
+    refuseMethod(...methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))),
+  );
 }

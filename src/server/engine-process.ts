@@ -29,6 +29,8 @@ export interface EngineProcess extends Engine {
   readonly pid: number;
   /** Resolves when the child has ended, for whatever reason, with a sentence for the log. Never rejects. */
   readonly exited: Promise<string>;
+  /** Ends the process at once, whatever it is doing. What is pending rejects with `engine-stopped`. */
+  kill(): void;
 }
 
 /**
@@ -121,6 +123,7 @@ class EngineLink {
       score: (pairs, signal) => this.#score(pairs, signal),
       stats: () => this.#ask<EngineStats>((id) => ({ type: 'stats', id })),
       close: () => this.#close(),
+      kill: () => this.kill(),
     };
   }
 

@@ -1,15 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { errorCatalogue, WgrankError, type ErrorCode } from '../errors.ts';
+import { shapeError, type ErrorBody, type ErrorShape, type Failure } from './error-bodies.ts';
+import { OverloadedError, retryHeaders } from './overloaded-error.ts';
+import { localsOf } from './request-locals.ts';
 
-/** SGLang's flat error object; `code` equals the HTTP status. */
-export interface ErrorBody {
-  readonly object: 'error';
-  readonly message: string;
-  readonly type: string;
-  readonly param: null;
-  readonly code: number;
-}
+export type { ErrorBody };
 
 /** A refusal that belongs to HTTP itself (route, method, body, schema); everything else is a `WgrankError`. */
 export class HttpRefusal extends Error {
@@ -57,6 +54,8 @@ export const errorStatuses: Readonly<Record<ErrorCode, StatusRow>> = {
   'media-invalid': badRequest,
   'decoder-missing': badRequest,
   overloaded: { status: 429, type: '429' },
+  'deadline-exceeded': { status: 504, type: '504' },
+  'engine-restarting': unavailable,
   cancelled: { status: 499, type: '499' },
   'device-lost': unavailable,
   'out-of-memory': unavailable,
@@ -79,25 +78,47 @@ export const errorStatuses: Readonly<Record<ErrorCode, StatusRow>> = {
   'listen-failed': internal,
 };
 
-/** Seconds a client is told to wait before it repeats a request that was refused with 429 or 503. */
-const retryAfterSeconds = 2;
-
 export interface ErrorAnswer {
-  readonly body: ErrorBody;
+  readonly status: number;
+  /** Undefined where the shape has none. */
+  readonly body: unknown;
   readonly headers: Readonly<Record<string, string>>;
 }
 
 /**
- * Maps anything thrown to a status, body and headers. Messages of 5xx failures are replaced by the catalogue's sentence: texts of
- * the engine may hold paths or addresses, which are for the log only.
+ * Maps anything thrown to a status, body and headers.
+ * @param shape what the client reads errors in
+ * @param id    of the request, where the shape has a place for it
  */
-export function toErrorAnswer(error: unknown): ErrorAnswer {
-  if (error instanceof HttpRefusal) return answer(error.status, error.message, error.type, error.headers, error.retry);
+export function toErrorAnswer(error: unknown, shape: ErrorShape = 'sglang', id = ''): ErrorAnswer {
+  const { headers, ...failure } = describeFailure(error);
+  return { ...shapeError(failure, shape, id), headers };
+}
+
+interface FailureAnswer extends Failure {
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Messages of 5xx failures are replaced by the catalogue's sentence: texts of the engine may hold paths or addresses, which are for
+ * the log only.
+ */
+function describeFailure(error: unknown): FailureAnswer {
+  if (error instanceof HttpRefusal) {
+    const { status, message, type, headers, retry } = error;
+    return answer(status, message, type, { ...(retry && retryHeadersFor(status)), ...headers });
+  }
   if (error instanceof WgrankError) {
     const { status, type } = errorStatuses[error.code];
-    if (status < 500) return answer(status, error.message, type);
+    const waitMs = error instanceof OverloadedError ? error.estimatedWaitMs : undefined;
+    if (status < 500) return answer(status, error.message, type, retryHeadersFor(status, waitMs));
     const sentence = errorCatalogue[error.code];
-    return answer(status, status === 500 ? `Internal server error: ${sentence}` : sentence, type);
+    return answer(
+      status,
+      status === 500 ? `Internal server error: ${sentence}` : sentence,
+      type,
+      retryHeadersFor(status),
+    );
   }
   const status = clientErrorStatus(error);
   if (status !== undefined) return answer(status, STATUS_CODES[status] ?? 'Bad Request', STATUS_CODES[status] ?? '400');
@@ -109,13 +130,13 @@ function answer(
   message: string,
   type: string,
   headers: Readonly<Record<string, string>> = {},
-  mayRetry = true,
-): ErrorAnswer {
-  const retry =
-    mayRetry && (status === 429 || status === 503)
-      ? { 'Retry-After': String(retryAfterSeconds), 'retry-after-ms': String(retryAfterSeconds * 1000) }
-      : {};
-  return { body: { object: 'error', message, type, param: null, code: status }, headers: { ...retry, ...headers } };
+): FailureAnswer {
+  return { status, message, type, headers };
+}
+
+/** When a request that was refused with 429 or 503 is worth to be repeated. */
+function retryHeadersFor(status: number, waitMs?: number): Readonly<Record<string, string>> {
+  return status === 429 || status === 503 ? retryHeaders(waitMs) : {};
 }
 
 /** Express and body-parser mark their own refusals with `status`; only 4xx are taken at their word. */
@@ -124,19 +145,25 @@ function clientErrorStatus(error: unknown): number | undefined {
   return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined;
 }
 
-/** The last middleware: answers every failure in SGLang's shape and logs what the client does not get to see. */
+/** The last middleware: answers every failure in the shape of the request's dialect and logs what the client does not get to see. */
 export function answerErrors(log: (line: string) => void): ErrorRequestHandler {
   return (error: unknown, request, response, _next) => {
-    const { body, headers } = toErrorAnswer(error);
+    const locals = localsOf(response);
+    const { status, body, headers } = toErrorAnswer(error, locals.errors, locals.requestId ?? randomUUID());
     // A refusal ("still loading") is an answer, not a failure: probes would fill the log.
-    if (body.code >= 500 && !(error instanceof HttpRefusal))
-      log(`${request.method} ${request.path} ${body.code}: ${describe(error)}`);
+    if (isOwnFailure(error)) log(`${request.method} ${request.path} ${status}: ${describe(error)}`);
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;
     }
-    response.status(body.code).set(headers).json(body);
+    response.status(status).set(headers);
+    if (body === undefined) response.end();
+    else response.json(body);
   };
+}
+
+function isOwnFailure(error: unknown): boolean {
+  return !(error instanceof HttpRefusal) && describeFailure(error).status >= 500;
 }
 
 function describe(error: unknown): string {

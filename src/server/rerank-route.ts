@@ -1,50 +1,62 @@
+import { randomUUID } from 'node:crypto';
 import type { RequestHandler, Response } from 'express';
-import { WgrankError } from '../errors.ts';
 import type { RerankOptions, ScoredDocument } from '../rerank/reranker.ts';
-import { parseRerankRequest, type RequestLimits, type RerankRequest } from './rerank-request.ts';
-import type { RerankerSlot } from './reranker-slot.ts';
+import { chooseDialect, type ApiDialect, type RankRoute } from './dialects/choose-dialect.ts';
+import type { RequestLimits } from './dialects/content-checks.ts';
+import type { Dialect, RankRequest, Totals } from './dialects/dialect.ts';
+import type { ModelDirectory } from './model-directory.ts';
+import { localsOf } from './request-locals.ts';
 
-/** One entry of SGLang's bare array; the order of the keys is part of the format. */
-export interface RerankAnswerItem {
-  readonly score: number;
-  /** As sent, string or parts; absent unless `return_documents`. */
-  readonly document?: unknown;
-  readonly index: number;
-  readonly meta_info: { readonly prompt_tokens: number; readonly truncated_tokens: number; readonly logit: number };
+export type { RerankAnswerItem } from './dialects/sglang.ts';
+
+export interface RerankRouteOptions extends RequestLimits {
+  readonly apiDialect: ApiDialect;
 }
 
-/** `POST` and `PUT /v1/rerank` in SGLang's dialect. Expects a parsed JSON body. */
-export function answerRerank(slot: RerankerSlot, limits: RequestLimits): RequestHandler {
+/** All routes that rank documents. Expects a parsed JSON body. */
+export function answerRerank(models: ModelDirectory, route: RankRoute, options: RerankRouteOptions): RequestHandler {
   return async (request, response) => {
-    const reranker = slot.take();
-    const asked = parseRerankRequest(request.body, reranker.info.kind, limits);
-    const options = toRerankOptions(asked, signalOfDisconnect(response));
-    const ranked = await reranker.rerank(asked.query, asked.documents, options);
-    response.json(ranked.map((scored) => toAnswerItem(scored, asked)));
+    const startedAt = performance.now();
+    const locals = localsOf(response);
+    const dialect = chooseDialect(route, locals.dialect, options.apiDialect, request.body);
+    // Without a prefix errors have the keys of all clients, save that TEI's `error` is a text where theirs is an object.
+    if (dialect.errors === 'tei') locals.errors = 'tei';
+    const asked = dialect.parse(request.body, options);
+    const { name: model, reranker } = models.take(asked.model);
+    const { kind } = reranker.info;
+    const all = await reranker.rerank(asked.query, asked.documents, toRerankOptions(asked, dialect, response));
+    const totals = sumUp(all);
+    const scored = (dialect.order?.(all) ?? all).slice(0, asked.topN ?? all.length);
+    const ranked = { asked, scored, totals, model, kind, id: locals.requestId ?? randomUUID() };
+    const answer = dialect.format(ranked);
+    locals.ranked = { ...totals, model };
+    response.set(dialect.headers?.(ranked, { tookMs: performance.now() - startedAt, info: reranker.info }) ?? {});
+    response.json(answer);
   };
 }
 
-function toRerankOptions(asked: RerankRequest, signal: AbortSignal): RerankOptions {
-  const { instruct, topN } = asked;
-  // SGLang hands the instruction over only when it is truthy: an empty string means the template's default.
-  return { signal, ...(instruct ? { instruct } : {}), ...(topN === undefined ? {} : { topN }) };
+function toRerankOptions(asked: RankRequest, dialect: Dialect, response: Response): RerankOptions {
+  const { instruct, topN, cut } = asked;
+  const { observe } = localsOf(response);
+  return {
+    signal: signalOfDisconnect(response),
+    ...(instruct === undefined ? {} : { instruct }),
+    ...(topN === undefined || dialect.tellsUsage ? {} : { topN }),
+    ...(observe && { observe }),
+    ...cut,
+  };
 }
 
-function toAnswerItem(scored: ScoredDocument, asked: RerankRequest): RerankAnswerItem {
-  const { score, index, logit, promptTokens, truncatedTokens } = scored;
-  // JSON.stringify would turn NaN and infinities into null without a word.
-  if (!Number.isFinite(score))
-    throw new WgrankError('numeric-range', 'rerank', `score of document ${index} is ${score}`);
+export function sumUp(scored: readonly ScoredDocument[]): Totals {
   return {
-    score,
-    ...(asked.returnDocuments ? { document: asked.sentDocuments[index] } : {}),
-    index,
-    meta_info: { prompt_tokens: promptTokens, truncated_tokens: truncatedTokens, logit },
+    documents: scored.length,
+    promptTokens: scored.reduce((sum, { promptTokens }) => sum + promptTokens, 0),
+    truncatedDocuments: scored.filter(({ truncatedTokens }) => truncatedTokens > 0).length,
   };
 }
 
 /** Aborts when the connection closes before the answer is out. */
-function signalOfDisconnect(response: Response): AbortSignal {
+export function signalOfDisconnect(response: Response): AbortSignal {
   const controller = new AbortController();
   response.once('close', () => {
     if (!response.writableFinished) controller.abort();

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { readVersion, run } from '../../src/cli/run.ts';
 import type { ServeFlags } from '../../src/cli/serve-flags.ts';
 import { WgrankError } from '../../src/errors.ts';
+import { plainFlags } from '../support/serve-flags.ts';
 
 async function call(args: string, launch = async (_flags: ServeFlags): Promise<number> => 0) {
   const seen: ServeFlags[] = [];
@@ -16,35 +17,19 @@ async function call(args: string, launch = async (_flags: ServeFlags): Promise<n
   return { code, out, err, flags: seen[0] };
 }
 
-const defaults: ServeFlags = {
-  modelPath: 'tiny-bge-reranker',
-  host: '127.0.0.1',
-  port: 30000,
-  isEmbedding: false,
-  dtype: 'auto',
-  servedModelName: undefined,
-  maxLength: undefined,
-  truncate: true,
-  chatTemplate: undefined,
-  escapeSpecialTokens: false,
-  maxBatchTokens: undefined,
-  maxBodyBytes: undefined,
-  maxDocuments: 1000,
-  tokenizerWorkers: undefined,
-  media: {},
-  example: false,
-  ignored: [],
-};
+const withModel = (modelPath: string) => ({ modelPath, modelPaths: [modelPath] });
+const defaults: ServeFlags = { ...plainFlags, ...withModel('tiny-bge-reranker'), maxDocuments: 1000 };
+const insecure = { ...plainFlags.access, insecure: true };
 
 describe('accepted', () => {
   test.each<[string, Partial<ServeFlags>]>([
     ['serve', {}],
-    ['serve --model-path /m', { modelPath: '/m' }],
-    ['serve --model-path=/m', { modelPath: '/m' }],
-    ['serve --model BAAI/bge-reranker-v2-m3', { modelPath: 'BAAI/bge-reranker-v2-m3' }],
-    ['serve BAAI/bge-reranker-v2-m3 --port 1', { modelPath: 'BAAI/bge-reranker-v2-m3', port: 1 }],
-    ['serve --model a/b --revision refs/pr/1', { modelPath: 'a/b@refs/pr/1' }],
-    ['serve --host 0.0.0.0 --port 0', { host: '0.0.0.0', port: 0 }],
+    ['serve --model-path /m', withModel('/m')],
+    ['serve --model-path=/m', withModel('/m')],
+    ['serve --model BAAI/bge-reranker-v2-m3', withModel('BAAI/bge-reranker-v2-m3')],
+    ['serve BAAI/bge-reranker-v2-m3 --port 1', { ...withModel('BAAI/bge-reranker-v2-m3'), port: 1 }],
+    ['serve --model a/b --revision refs/pr/1', withModel('a/b@refs/pr/1')],
+    ['serve --host 0.0.0.0 --port 0 --insecure', { host: '0.0.0.0', port: 0, access: insecure }],
     ['serve --port=65535', { port: 65535 }],
     ['serve --port 1 --port 2', { port: 2 }],
     ['serve --is-embedding', { isEmbedding: true }],
@@ -72,15 +57,14 @@ describe('accepted', () => {
 
   test('the launch command of SGLang’s documentation for this model kind', async () => {
     const { code, flags } = await call(
-      'serve --model-path BAAI/bge-reranker-v2-m3 --host 0.0.0.0 --disable-radix-cache --chunked-prefill-size -1 ' +
+      'serve --model-path BAAI/bge-reranker-v2-m3 --host 127.0.0.1 --disable-radix-cache --chunked-prefill-size -1 ' +
         '--attention-backend triton --is-embedding --trust-remote-code --mem-fraction-static=0.8 --tp 1 --dp-size 1 ' +
         '--cuda-graph-bs 1 2 4 --enable-metrics --load-format safetensors',
     );
     expect(code).toBe(0);
     expect(flags).toEqual({
       ...defaults,
-      modelPath: 'BAAI/bge-reranker-v2-m3',
-      host: '0.0.0.0',
+      ...withModel('BAAI/bge-reranker-v2-m3'),
       isEmbedding: true,
       ignored: [
         '--disable-radix-cache',
@@ -100,7 +84,7 @@ describe('accepted', () => {
   test.each([
     '--max-running-requests 8',
     '--schedule-policy fcfs',
-    '--log-level info',
+    '--log-level-http info',
     '--disable-cuda-graph',
     '--cuda-graph-max-bs 8',
     '--skip-server-warmup',
@@ -151,7 +135,10 @@ describe('refused with exit code 2 and a reason, before anything starts', () => 
     ['serve --quantization fp8', "error: option '--quantization fp8' is refused: wgrank does not quantise"],
     ['serve --load-format gguf', "error: option '--load-format gguf' is refused: wgrank reads safetensors only"],
     ['serve --lora-paths a b', "error: option '--lora-paths a b' is refused: it would change the scores"],
-    ['serve --api-key secret', "error: option '--api-key …' is refused: wgrank does not check keys"],
+    [
+      'serve --admin-api-key secret',
+      "error: option '--admin-api-key …' is refused: wgrank has no routes for administrators",
+    ],
     ['serve --grpc-mode', "error: option '--grpc-mode' is refused: wgrank speaks HTTP only"],
     ['serve --prot 1', "error: unknown option '--prot'\n(Did you mean --port?)"],
     ['serve --max-lenght 512', '(Did you mean --max-length?)'],

@@ -71,7 +71,7 @@ test.each([
   ['serve unsupported', 1, '[registry] LlamaForCausalLM is not implemented\n'],
   ['serve m --max-length 513', 2, '[serve] --max-length 513 exceeds what the model can read'],
   ['serve fail:checkpoint-invalid --port 0', 1, '\n[fake] loading fails as asked\n'],
-  ['serve m --host 256.0.0.1', 1, '[server] cannot listen on 256.0.0.1:30000: '],
+  ['serve m --host 256.0.0.1 --insecure', 1, '[server] cannot listen on 256.0.0.1:30000: '],
 ])('%s: exit code %i and the reason without a stack', async (args, code, text) => {
   const command = start(args);
   expect(await command.exit).toBe(code);

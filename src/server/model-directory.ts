@@ -1,0 +1,80 @@
+import type { Reranker } from '../rerank/reranker.ts';
+import { HttpRefusal } from './error-answer.ts';
+import { RerankerSlot } from './reranker-slot.ts';
+
+export interface ServedModel {
+  readonly slot: RerankerSlot;
+  /** What requests call it and `/v1/models` lists; default, for a server of one model: its path as given. */
+  readonly name?: string | undefined;
+}
+
+/** A model that answers, and its name. */
+export interface TakenModel {
+  readonly name: string;
+  readonly reranker: Reranker;
+}
+
+/** The models of a server, by name. The first one answers requests that name none. */
+export class ModelDirectory {
+  readonly #models: readonly [ServedModel, ...ServedModel[]];
+
+  /** @throws TypeError for an empty list, and when several models do not all have names of their own */
+  constructor(models: readonly ServedModel[]) {
+    const [first, ...others] = models;
+    if (first === undefined) throw new TypeError('a directory holds at least one model');
+    const names = new Set(models.map(({ name }) => name));
+    if (others.length > 0 && (names.has(undefined) || names.size < models.length))
+      throw new TypeError('each of several models needs a name of its own');
+    this.#models = [first, ...others];
+  }
+
+  /** The directory of one model. */
+  static of(model: Reranker | RerankerSlot | ModelDirectory, name?: string): ModelDirectory {
+    if (model instanceof ModelDirectory) return model;
+    if (model instanceof RerankerSlot) return new ModelDirectory([{ slot: model, name }]);
+    const slot = new RerankerSlot();
+    slot.fill(model);
+    return new ModelDirectory([{ slot, name }]);
+  }
+
+  /**
+   * One model: any name is accepted, as SGLang does. Several: by their names, or the paths that they were loaded from.
+   * @throws HttpRefusal 404 for a name that no model has; 503 while the model cannot be asked
+   */
+  take(name?: string): TakenModel {
+    return takeFrom(this.#find(name));
+  }
+
+  /** @throws HttpRefusal 503 while none of the models can be asked */
+  requireAny(): void {
+    if (!this.#models.some(({ slot }) => slot.readiness === 'ready')) this.#models[0].slot.take();
+  }
+
+  /** @throws HttpRefusal 503 while one of the models cannot be asked */
+  requireAll(): void {
+    for (const { slot } of this.#models) slot.take();
+  }
+
+  /** Those that can be asked. @throws HttpRefusal 503 when there is none */
+  listReady(): TakenModel[] {
+    this.requireAny();
+    return this.#models.filter(({ slot }) => slot.readiness === 'ready').map(takeFrom);
+  }
+
+  #find(name: string | undefined): ServedModel {
+    if (this.#models.length === 1 || name === undefined || name === '') return this.#models[0];
+    const found =
+      this.#models.find((model) => model.name === name) ??
+      this.#models.find(({ slot }) => slot.readiness === 'ready' && slot.take().info.model === name);
+    if (found !== undefined) return found;
+    const names = this.#models.map((model) => model.name).join(', ');
+    throw new HttpRefusal(404, `The model ${JSON.stringify(name.slice(0, 100))} does not exist (${names}).`, {
+      type: 'NotFoundError',
+    });
+  }
+}
+
+function takeFrom({ slot, name }: ServedModel): TakenModel {
+  const reranker = slot.take();
+  return { name: name ?? reranker.info.model, reranker };
+}
