@@ -3,21 +3,23 @@ import { unsupported } from '../models/registry.ts';
 import type { ModelDescription } from '../rerank/describe-model-node.ts';
 import { defaultMaxLength, type EngineInfo } from '../rerank/engine.ts';
 import { defaultBodyBytes } from '../server/app.ts';
-import { serve, type RunningServer, type ServeOptions, type ServeParts } from '../server/serve.ts';
+import type { Logger } from '../server/log.ts';
+import type { ModelOptions, ModelParts } from '../server/serve-model.ts';
+import { serve, type RunningServer, type ServeOptions } from '../server/serve.ts';
 import { rankExample } from './example.ts';
-import { reportReady, reportStart, type LaunchFacts } from './report.ts';
+import { reportReady, reportStart, type LaunchFacts, type LaunchedModel } from './report.ts';
 import type { ServeFlags } from './serve-flags.ts';
 import { stopOnSignals } from './signals.ts';
 
 /** The rooms that the command line connects. */
-export interface LaunchParts extends ServeParts {
+export interface LaunchParts extends ModelParts {
   resolveModel(pathOrId: string): Promise<{ readonly dir: string; readonly source: string }>;
   describeModel(modelDir: string): Promise<ModelDescription>;
 }
 
-/** Where a running server speaks: `log` for the operator, `print` for what was asked for (the example). */
+/** Where a running server speaks: `logger` to the operator, `print` what was asked for (the example). */
 export interface LaunchOutput {
-  log(line: string): void;
+  readonly logger: Logger;
   print(line: string): void;
 }
 
@@ -27,23 +29,37 @@ export interface LaunchOutput {
  * @throws WgrankError whatever keeps the server from starting
  */
 export async function launch(flags: ServeFlags, parts: LaunchParts, output: LaunchOutput): Promise<number> {
-  const { dir, source } = await parts.resolveModel(flags.modelPath);
-  const description = await parts.describeModel(dir);
-  const maxLength = checkLaunch(flags, description);
-  const server = await serve(toServeOptions(flags, dir, description, maxLength, output.log), parts);
-  const stopped = stopOnSignals(server, output.log);
-  const facts: LaunchFacts = { flags, description, source, url: server.url };
-  reportStart(facts).forEach(output.log);
+  const models = [];
+  for (const path of flags.modelPaths) models.push(await findModel(path, flags, parts));
+  const { logger } = output;
+  const log = (line: string) => (line.startsWith('warning') ? logger.warn(line) : logger.info(line));
+  // The example asks as a client does, with a key of its own.
+  const exampleKey = flags.example ? flags.access.keys.issue() : undefined;
+  const server = await serve(toServeOptions(flags, models, logger), parts);
+  const stopped = stopOnSignals(server, log);
+  const facts: LaunchFacts = { flags, models, url: server.url, metricsUrl: server.metricsUrl };
+  reportStart(facts).forEach(log);
   const startedAt = performance.now();
-  const info = await Promise.race([readyOrClosed(server, stopped), stopped]);
-  if (typeof info === 'number') return info;
-  reportReady(facts, info, performance.now() - startedAt).forEach(output.log);
-  if (flags.example) await rankExample(server.url, output);
+  const infos = await Promise.race([readyOrClosed(server, stopped), stopped]);
+  if (typeof infos === 'number') return infos;
+  reportReady(facts, infos, performance.now() - startedAt).forEach(log);
+  if (flags.example) await rankExample(server.url, { print: output.print, log, key: exampleKey });
   return stopped;
 }
 
+interface FoundModel extends LaunchedModel {
+  readonly dir: string;
+  readonly maxLength: number;
+}
+
+async function findModel(path: string, flags: ServeFlags, parts: LaunchParts): Promise<FoundModel> {
+  const { dir, source } = await parts.resolveModel(path);
+  const description = await parts.describeModel(dir);
+  return { path, dir, source, description, maxLength: checkLaunch(flags, description) };
+}
+
 /** A model that cannot be loaded takes the server down, unless it is going down already. */
-async function readyOrClosed(server: RunningServer, stopped: Promise<number>): Promise<EngineInfo | number> {
+async function readyOrClosed(server: RunningServer, stopped: Promise<number>): Promise<readonly EngineInfo[] | number> {
   try {
     return await server.ready;
   } catch (error) {
@@ -85,31 +101,42 @@ export function checkLaunch(flags: ServeFlags, { kind, architecture, maxTokens }
 
 const refusal = (sentence: string) => new WgrankError('launch-refused', '', sentence);
 
-function toServeOptions(
-  flags: ServeFlags,
-  modelDir: string,
-  { kind, architecture }: ModelDescription,
-  maxLength: number,
-  log: (line: string) => void,
-): ServeOptions {
-  const { host, port, dtype, truncate, escapeSpecialTokens, maxBodyBytes, maxDocuments, media } = flags;
+function toServeOptions(flags: ServeFlags, models: readonly FoundModel[], logger: Logger): ServeOptions {
+  const { host, port, maxDocuments, access, operation, servedModelName } = flags;
+  const { apiDialect, requestTimeoutMs, drainTimeoutMs, metricsPort } = operation;
+  const [first, ...others] = models.map((model) => toModelOptions(flags, model));
+  const bodyBytes = models.map(({ description }) => defaultBodyBytes(description.kind));
   return {
-    modelDir,
-    model: flags.modelPath,
-    kind,
-    architecture,
-    maxLength,
+    models: [first!, ...others],
     host,
     port,
+    maxDocuments,
+    access,
+    apiDialect,
+    requestTimeoutMs,
+    logger,
+    drainLimitMs: drainTimeoutMs,
+    maxBodyBytes: flags.maxBodyBytes ?? Math.max(...bodyBytes),
+    ...(servedModelName === undefined ? {} : { servedModelName }),
+    ...(metricsPort === undefined ? {} : { metricsPort }),
+  };
+}
+
+function toModelOptions(flags: ServeFlags, { path, dir, description, maxLength }: FoundModel): ModelOptions {
+  const { dtype, truncate, escapeSpecialTokens, media, operation } = flags;
+  return {
+    modelDir: dir,
+    model: path,
+    kind: description.kind,
+    architecture: description.architecture,
+    maxLength,
     dtype,
     truncate,
     escapeSpecialTokens,
-    maxDocuments,
     media,
-    log,
-    maxBodyBytes: maxBodyBytes ?? defaultBodyBytes(kind),
+    maxQueueRequests: operation.maxQueueRequests,
+    ...(operation.maxQueueTokens === undefined ? {} : { maxQueueTokens: operation.maxQueueTokens }),
     ...(flags.chatTemplate === undefined ? {} : { chatTemplate: flags.chatTemplate }),
-    ...(flags.servedModelName === undefined ? {} : { servedModelName: flags.servedModelName }),
     ...(flags.maxBatchTokens === undefined ? {} : { maxBatchTokens: flags.maxBatchTokens }),
     ...(flags.tokenizerWorkers === undefined ? {} : { tokenizerWorkers: flags.tokenizerWorkers }),
   };

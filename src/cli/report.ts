@@ -1,46 +1,69 @@
-import { tokensBeyond, type EngineInfo } from '../rerank/engine.ts';
+import { readableTokens, type EngineInfo } from '../rerank/engine.ts';
 import { defaultBodyBytes } from '../server/app.ts';
+import { isLoopback } from '../server/binding.ts';
 import type { ModelDescription } from '../rerank/describe-model-node.ts';
 import { idleMediaFlags } from './media-flags.ts';
 import { readVersion } from './run.ts';
 import type { ServeFlags } from './serve-flags.ts';
 
-/** What is known before the model has loaded. */
-export interface LaunchFacts {
-  readonly flags: ServeFlags;
+export interface LaunchedModel {
+  /** As the operator typed it. */
+  readonly path: string;
   readonly description: ModelDescription;
-  /** Where the model was found: folder, embedded, cache. */
+  /** Where it was found: folder, embedded, cache. */
   readonly source: string;
-  readonly url: string;
 }
 
-/** Lines for the operator when the server listens and the model starts to load. */
-export function reportStart({ flags, description, source, url }: LaunchFacts): string[] {
-  const lines = [
-    `wgrank ${readVersion()} · loading ${flags.modelPath} (${source}) · ${description.architecture}, ${description.kind}`,
-  ];
-  if (source === 'embedded')
+/** What is known before the models have loaded. */
+export interface LaunchFacts {
+  readonly flags: ServeFlags;
+  readonly models: readonly LaunchedModel[];
+  readonly url: string;
+  readonly metricsUrl?: string | undefined;
+}
+
+/** Lines for the operator when the server listens and its models start to load. */
+export function reportStart({ flags, models, url, metricsUrl }: LaunchFacts): string[] {
+  const lines = models.map(
+    ({ path, source, description }) =>
+      `wgrank ${readVersion()} · loading ${path} (${source}) · ${description.architecture}, ${description.kind}`,
+  );
+  if (models.some(({ source }) => source === 'embedded'))
     lines.push('note: the embedded model has random weights; its scores show the path, not relevance');
+  const kinds = models.map(({ description }) => description.kind);
   const idle = [
     ...flags.ignored,
-    ...(description.kind === 'cross-encoder' ? promptFlags(flags) : []),
-    ...(description.kind === 'vl-decoder' ? [] : idleMediaFlags(flags.media)),
+    ...(kinds.every((kind) => kind === 'cross-encoder') ? promptFlags(flags) : []),
+    ...(kinds.includes('vl-decoder') ? [] : idleMediaFlags(flags.media)),
   ];
   if (idle.length > 0) lines.push(`no effect here: ${idle.join(', ')}`);
-  if (!isLoopback(flags.host)) lines.push(`warning: no authentication: whoever reaches ${url} can use this server`);
+  if (metricsUrl !== undefined) lines.push(`metrics at ${metricsUrl}/metrics`);
+  const { access, host } = flags;
+  if (access.keys.count === 0 && !isLoopback(host))
+    lines.push(`warning: no authentication: whoever reaches ${url} can use this server`);
   return lines;
 }
 
-/** Lines for the operator when the model answers. */
-export function reportReady({ flags, url }: LaunchFacts, info: EngineInfo, loadMs: number): string[] {
+/** Lines for the operator when the models answer. @param infos in the order of the models */
+export function reportReady(facts: LaunchFacts, infos: readonly EngineInfo[], loadMs: number): string[] {
+  const { flags, models, url } = facts;
   const tooLong = flags.truncate ? 'longer ones are cut' : 'longer ones are refused';
+  const bodyBytes = flags.maxBodyBytes ?? Math.max(...infos.map(({ kind }) => defaultBodyBytes(kind)));
+  const loaded = models.flatMap(({ path }, i) => {
+    const info = infos[i]!;
+    return [
+      ...(models.length > 1 ? [`model    ${path}`] : []),
+      `adapter  ${info.adapter}${info.software ? ' (software)' : ''}`,
+      `weights  ${info.dtype}`,
+      `limits   ${readableTokens(info)} tokens a pair (${tooLong}) · ${info.maxBatchTokens} tokens a batch (a longer pair is one by itself)`,
+      ...info.warnings.map((warning) => `warning: ${warning}`),
+    ];
+  });
+  const form = flags.operation.apiDialect === 'sglang' ? "SGLang's bare array" : "Jina's object";
   return [
-    `adapter  ${info.adapter}${info.software ? ' (software)' : ''}`,
-    `weights  ${info.dtype}`,
-    `limits   ${info.maxTokens - tokensBeyond(info.kind)} tokens a pair (${tooLong}) · ${info.maxBatchTokens} tokens a batch (a longer pair is one by itself) · ` +
-      `${flags.maxDocuments} documents and ${flags.maxBodyBytes ?? defaultBodyBytes(info.kind)} bytes a request`,
-    ...info.warnings.map((warning) => `warning: ${warning}`),
-    `ready after ${(loadMs / 1000).toFixed(1)} s at ${url} · POST /v1/rerank answers with SGLang's bare array`,
+    ...loaded,
+    `requests ${flags.maxDocuments} documents and ${bodyBytes} bytes`,
+    `ready after ${(loadMs / 1000).toFixed(1)} s at ${url} · POST /v1/rerank answers with ${form} · ${url}/docs shows all routes`,
   ];
 }
 
@@ -48,8 +71,4 @@ export function reportReady({ flags, url }: LaunchFacts, info: EngineInfo, loadM
 function promptFlags({ chatTemplate, escapeSpecialTokens }: ServeFlags): string[] {
   const given = chatTemplate === undefined ? [] : [`--chat-template ${chatTemplate}`];
   return escapeSpecialTokens ? [...given, '--escape-special-tokens'] : given;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }

@@ -13,9 +13,7 @@ import { declareSglangFlags, sortSglangFlags } from './sglang-flags.ts';
 
 /** `wgrank serve`, parsed. */
 export interface ServeFlags {
-  /** The first model, which answers where a request names none. */
-  readonly modelPath: string;
-  /** All of them. */
+  /** The first one answers requests that name none. */
   readonly modelPaths: readonly string[];
   readonly host: string;
   readonly port: number;
@@ -124,7 +122,6 @@ export function readServeFlags(command: Command, env: Environment = process.env)
   const access = readAccessFlags(values, env);
   checkBinding({ ...access, host: values.host, commandLine: typedArguments(command) });
   return {
-    modelPath: modelPaths[0]!,
     modelPaths,
     host: values.host,
     port: values.port,

@@ -4,6 +4,7 @@ import type { RequestEncoder } from './content-encoder.ts';
 import type { Engine, EnginePair, ModelKind } from './engine.ts';
 import type { Content, Reranker, RerankOptions, ScoredDocument } from './reranker.ts';
 import type { PairTokens, RerankPhase } from './rerank-phase.ts';
+import { Patience } from './patience.ts';
 import { sigmoid } from './sigmoid.ts';
 
 export interface RerankerParts {
@@ -15,34 +16,33 @@ export interface RerankerParts {
 export function createReranker({ engine, encoder }: RerankerParts): Reranker {
   const toScore = engine.info.activation === 'sigmoid' ? sigmoid : (logit: number) => logit;
   return {
-    info: engine.info,
+    // An engine that is started again may be another one.
+    get info() {
+      return engine.info;
+    },
     stats: () => engine.stats(),
     close: async () => {
       await Promise.all([engine.close(), encoder.close()]);
     },
     async rerank(query: Content, documents: readonly Content[], options: RerankOptions = {}) {
-      const { topN, observe, ...encoding } = options;
-      const { signal } = encoding;
+      const { topN, observe, group, deadlineMs, ...encoding } = options;
       if (topN !== undefined && !(Number.isInteger(topN) && topN >= 1))
         throw invalid(`topN is ${topN} (a whole number of at least 1)`);
       if (!Array.isArray(documents)) throw invalid('documents are not a list');
       if (![query, ...documents].every(isContent))
         throw invalid('a query or document is neither a text nor a list of parts');
       checkCuts(encoding, engine.info.kind);
-      const gaveUp = new AbortController();
-      const giveUp = () => gaveUp.abort();
-      if (signal?.aborted) giveUp();
-      signal?.addEventListener('abort', giveUp, { once: true });
+      const patience = new Patience(encoding.signal, deadlineMs);
       try {
-        const own = { ...encoding, signal: gaveUp.signal };
+        const own = { ...encoding, signal: patience.signal };
         const windows = windowsOf({ engine, encoder }, query, documents, own);
-        return best(await scoreAll(windows, engine, gaveUp.signal, toScore, observe), topN);
+        const scored = await scoreAll(windows, { engine, toScore, patience, group, observe });
+        return best(scored, topN);
       } catch (reason) {
-        // Whatever is still encoded or scored for a request that has failed is for nobody.
-        giveUp();
-        throw reason;
+        patience.giveUp();
+        throw patience.explain(reason);
       } finally {
-        signal?.removeEventListener('abort', giveUp);
+        patience.end();
       }
     },
   };
@@ -65,17 +65,20 @@ async function* windowsOf(
   yield* encoder.windows(query, documents, { ...options, windowTokens, mostTokens });
 }
 
+interface Scoring {
+  readonly engine: Engine;
+  readonly toScore: (logit: number) => number;
+  readonly patience: Patience;
+  readonly group: string | undefined;
+  readonly observe: ((phase: RerankPhase) => void) | undefined;
+}
+
 /** Scores windows as they come: while one is scored, the next one is made. */
-async function scoreAll(
-  windows: AsyncIterable<readonly EnginePair[]>,
-  engine: Engine,
-  signal: AbortSignal | undefined,
-  toScore: (logit: number) => number,
-  observe: (phase: RerankPhase) => void = () => undefined,
-): Promise<ScoredDocument[]> {
+async function scoreAll(windows: AsyncIterable<readonly EnginePair[]>, scoring: Scoring): Promise<ScoredDocument[]> {
+  const { toScore, observe } = scoring;
   const scored: ScoredDocument[] = [];
   const score = async (pairs: readonly EnginePair[], counts: readonly PairTokens[]) => {
-    const logits = await observeScore(engine, pairs, signal, observe);
+    const logits = await observeScore(pairs, scoring);
     for (const [i, { promptTokens, truncatedTokens }] of counts.entries()) {
       const logit = logits[i]!;
       scored.push({ index: scored.length, score: toScore(logit), logit, promptTokens, truncatedTokens });
@@ -85,7 +88,7 @@ async function scoreAll(
   let startedAt = performance.now();
   for await (const pairs of windows) {
     const counts = pairs.map(({ ids, truncatedTokens }) => ({ promptTokens: ids.length, truncatedTokens }));
-    observe({ phase: 'encode', startedAt, endedAt: performance.now(), pairs: counts });
+    observe?.({ phase: 'encode', startedAt, endedAt: performance.now(), pairs: counts });
     await running;
     running = score(pairs, counts);
     running.catch(() => undefined); // it is waited for below, or another failure comes first
@@ -96,18 +99,18 @@ async function scoreAll(
 }
 
 /** Tells how long the pairs waited and were scored, whatever becomes of them. */
-async function observeScore(
-  engine: Engine,
-  pairs: readonly EnginePair[],
-  signal: AbortSignal | undefined,
-  observe: (phase: RerankPhase) => void,
-): Promise<Float32Array> {
+async function observeScore(pairs: readonly EnginePair[], scoring: Scoring): Promise<Float32Array> {
+  const { engine, patience, group, observe } = scoring;
   const startedAt = performance.now();
   let queueMs = 0;
   try {
-    return await engine.score(pairs, signal, { observe: ({ queuedMs }) => (queueMs = queuedMs) });
+    return await engine.score(pairs, patience.signal, {
+      group,
+      deadlineMs: patience.leftMs,
+      observe: ({ queuedMs }) => (queueMs = queuedMs),
+    });
   } finally {
-    observe({ phase: 'score', startedAt, endedAt: performance.now(), queueMs });
+    observe?.({ phase: 'score', startedAt, endedAt: performance.now(), queueMs });
   }
 }
 

@@ -1,9 +1,9 @@
 import type { PromptEncoderOptions } from '../text/create-prompt-encoder-node.ts';
 import { createReranker } from './create-reranker.ts';
 import { createRequestEncoder, type MediaOptions } from './create-request-encoder-node.ts';
-import { tokensBeyond, type EngineOptions } from './engine.ts';
+import { tokensBeyond, type Engine, type EngineOptions } from './engine.ts';
 import { loadEngine } from './load-engine-node.ts';
-import type { Reranker } from './reranker.ts';
+import { ownReranker, type LoadedReranker } from './own-reranker.ts';
 
 /** What an engine and an encoder take; each part documents its own. */
 export interface RerankerOptions
@@ -15,11 +15,15 @@ export interface RerankerOptions
 }
 
 /**
- * Loads a model folder into this process: engine, tokenizer threads and all. One per process, and not in a worker thread.
+ * Loads a model folder: engine, tokenizer threads and all.
+ * @param startEngine default: an engine in this process, which allows one per process, and none in a worker thread
  * @throws WgrankError whatever the folder, the configuration, the chat template or the adapter does not allow, by name
  */
-export async function loadReranker(options: RerankerOptions): Promise<Reranker> {
-  const engine = await loadEngine(options);
+export async function loadReranker(
+  options: RerankerOptions,
+  startEngine: (options: EngineOptions) => Promise<Engine> = loadEngine,
+): Promise<LoadedReranker> {
+  const engine = await startEngine(options);
   try {
     const { kind, architecture, maxTokens } = engine.info;
     const encoder = await createRequestEncoder({
@@ -29,7 +33,7 @@ export async function loadReranker(options: RerankerOptions): Promise<Reranker> 
       architecture,
       maxLength: maxTokens - tokensBeyond(kind),
     });
-    return createReranker({ engine, encoder });
+    return ownReranker(createReranker({ engine, encoder }));
   } catch (reason) {
     await engine.close();
     throw reason;

@@ -1,8 +1,9 @@
 import os from 'node:os';
 import process from 'node:process';
 import type { JsonValue } from '../checkpoint/json-value.ts';
+import { keepInside } from '../checkpoint/model-file-node.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { readMediaRules } from '../media/read-media-rules-node.ts';
+import { mediaRuleFiles, readMediaRules } from '../media/read-media-rules-node.ts';
 import type { Model, ScoringTokens, VisionModel } from '../models/model.ts';
 import { WgrankError } from '../errors.ts';
 import { findFamily, unsupported, type ModelKind } from '../models/registry.ts';
@@ -23,7 +24,7 @@ export interface ReadModel {
   readonly media?: NonNullable<PlanRequest['media']>;
 }
 
-/** @throws WgrankError `checkpoint-missing`, `config-invalid`, `model-unsupported`, `tokenizer-invalid` */
+/** @throws WgrankError `checkpoint-missing`, `checkpoint-invalid`, `config-invalid`, `model-unsupported`, `tokenizer-invalid` */
 export async function readModel(options: EngineOptions): Promise<ReadModel> {
   const config = await readConfig(options.modelDir);
   const { kind, architecture, fromConfig } = findFamily(config);
@@ -36,6 +37,7 @@ export async function readModel(options: EngineOptions): Promise<ReadModel> {
 
 /** What pictures are cut to must be what the model takes. */
 async function readPictureRules(modelDir: string, vision: VisionModel): Promise<NonNullable<PlanRequest['media']>> {
+  await keepInside(modelDir, mediaRuleFiles);
   const rules = await readMediaRules(modelDir);
   for (const size of ['patchSize', 'temporalPatchSize', 'mergeSize'] as const) {
     if (rules[size] === vision[size]) continue;

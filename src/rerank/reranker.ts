@@ -33,6 +33,10 @@ export interface RerankOptions extends CutOptions {
   /** Keep the best n; default all. */
   readonly topN?: number;
   readonly signal?: AbortSignal;
+  /** Milliseconds from now, after which the call rejects with `deadline-exceeded` and its work is given up. Default: any time. */
+  readonly deadlineMs?: number;
+  /** Groups get equal shares of an engine that has a queue, such as a group for each API key; others have none. */
+  readonly group?: string;
   /** Told of each part of the work as it ends: for logs and metrics. */
   readonly observe?: (phase: RerankPhase) => void;
 }

@@ -44,6 +44,10 @@ export class Admission {
     this.#budget = new BodyBudget(options.maxHeldBytes);
   }
 
+  get maxRequests(): number {
+    return this.#options.maxRequests ?? 1024;
+  }
+
   get stats(): AdmissionStats {
     return {
       heldBytes: this.#budget.bytes,
@@ -89,8 +93,7 @@ export class Admission {
     const more = (bytes instanceof Uint8Array ? bytes.length : 0) - admitted.body.bytes;
     if (more > 0 && !this.#budget.fits(more)) this.#refuse('request bodies take all the memory that they may');
     if (more > 0) this.#budget.hold(admitted.body, more);
-    const { maxRequests = 1024 } = this.#options;
-    if (this.#requests >= maxRequests) this.#refuse(`${this.#requests} requests are being worked on`);
+    if (this.#requests >= this.maxRequests) this.#refuse(`${this.#requests} requests are being worked on`);
     admitted.working = true;
     this.#requests++;
     next();

@@ -1,6 +1,7 @@
 import express, { type Express, type RequestHandler } from 'express';
 import type { ModelKind } from '../rerank/engine.ts';
 import type { Reranker } from '../rerank/reranker.ts';
+import type { Admission } from './admission.ts';
 import { readDialectPrefix } from './dialect-prefix.ts';
 import type { ApiDialect } from './dialects/choose-dialect.ts';
 import { answerErrors, refuseMethod, refuseUnknownRoute } from './error-answer.ts';
@@ -26,19 +27,21 @@ export interface AppOptions {
    * failure is answered in the client's own format.
    */
   readonly before?: readonly RequestHandler[];
+  /** Bounds what requests hold; default: nothing does. */
+  readonly admission?: Admission;
+  /** Milliseconds for an answer, after which it is 504; 0, the default: any time. */
+  readonly requestTimeoutMs?: number;
   /** Answers `GET /metrics`; default: there is no such route. */
   readonly metrics?: RequestHandler;
   /** Whether pairs that are too long are cut, for `/info`; default true. */
   readonly truncate?: boolean;
   /** For `/info`. */
   readonly tokenizerWorkers?: number;
-  /** For `/info`. */
-  readonly maxConcurrentRequests?: number;
   /** Receives one line per failure that is the server's own. Default: nothing is logged. */
   readonly log?: (line: string) => void;
 }
 
-const defaultMaxBodyBytes = 16 * 1024 * 1024;
+export const defaultMaxBodyBytes = 16 * 1024 * 1024;
 /** For models that take pictures and clips. */
 const defaultMaxMediaBodyBytes = 64 * 1024 * 1024;
 export const defaultMaxDocuments = 1000;
@@ -58,21 +61,25 @@ export function createApp(model: Reranker | RerankerSlot | ModelDirectory, optio
   const version = readPackageVersion();
   const routes: readonly Route[] = listRoutes({
     models: ModelDirectory.of(model, options.servedModelName),
-    readBody: readJsonBody({
-      maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
-      maxJsonDepth: 32,
-      maxJsonKeys: Math.max(10_000, 10 * maxDocuments),
-      maxJsonValues: Math.max(50_000, 50 * maxDocuments),
-    }),
+    readBody: readJsonBody(
+      {
+        maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
+        maxJsonDepth: 32,
+        maxJsonKeys: Math.max(10_000, 10 * maxDocuments),
+        maxJsonValues: Math.max(50_000, 50 * maxDocuments),
+      },
+      options.admission,
+    ),
     facts: {
       version,
       maxDocuments,
       truncate: options.truncate ?? true,
       tokenizerWorkers: options.tokenizerWorkers,
-      maxConcurrentRequests: options.maxConcurrentRequests,
+      maxConcurrentRequests: options.admission?.maxRequests,
       startedAt: Math.floor(Date.now() / 1000),
     },
     apiDialect: options.apiDialect ?? 'sglang',
+    requestTimeoutMs: options.requestTimeoutMs ?? 0,
     metrics: options.metrics,
     showOpenApi: (_request, response) => void response.json((document ??= describeApi(routes, version))),
   });
@@ -91,11 +98,13 @@ export function createApp(model: Reranker | RerankerSlot | ModelDirectory, optio
   return app;
 }
 
-function addRoute(app: Express, { path, methods, handlers, only }: Route): void {
+function addRoute(app: Express, { path, methods, handlers, only, about }: Route): void {
   const route = app.route(path);
   if (only) route.all((_request, response, next) => next(localsOf(response).dialect === only ? undefined : 'route'));
   route.all((_request, response, next) => {
-    localsOf(response).route = path;
+    const locals = localsOf(response);
+    locals.route = path;
+    locals.scoring = about.tag === 'rerank' || about.tag === 'score';
     next();
   });
   for (const method of methods) route[method](...handlers);

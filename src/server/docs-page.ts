@@ -51,6 +51,12 @@ export function sendDocsFile(): RequestHandler {
     const file: unknown = request.params.file;
     if (file === 'start.js') return void response.type('js').send(start);
     if (typeof file !== 'string' || !distributed.has(file)) throw new HttpRefusal(404, 'Not Found');
-    response.sendFile(path.join(folder, file), { maxAge: '1h' }, (error) => error && next(error));
+    response.sendFile(path.join(folder, file), { maxAge: '1h' }, (error: unknown) => {
+      if (!error) return;
+      // They are the file's: a range or precondition that fails is answered as any other refusal.
+      const ofFile = response.headersSent ? [] : ['Content-Type', 'Cache-Control', 'Last-Modified'];
+      for (const name of ofFile) response.removeHeader(name);
+      next(error);
+    });
   };
 }

@@ -5,7 +5,7 @@
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WgrankError } from '../errors.ts';
-import type { Engine } from '../rerank/engine.ts';
+import type { Engine, EngineOptions } from '../rerank/engine.ts';
 import {
   givePixels,
   packFailure,
@@ -31,12 +31,15 @@ let closing = false;
 /** How long after a wait that it ends a device may be late with its loss. */
 const nameWaitMs = 100;
 
-await main();
+const { engineModule } = JSON.parse(process.argv[2] ?? '{}') as EngineLaunch;
+// Read at once, while the model has to wait for the parent's word: until then this process may stand by.
+const imported = importEngine(engineModule);
+imported.catch(() => undefined); // said when it is needed
+process.once('message', ({ options }: EngineCommand & { type: 'load' }) => void load(options));
 
-async function main(): Promise<void> {
-  const { options, engineModule } = JSON.parse(process.argv[2] ?? '{}') as EngineLaunch;
+async function load(options: EngineOptions): Promise<void> {
   try {
-    const { loadEngine } = await importEngine(engineModule);
+    const { loadEngine } = await imported;
     const engine = await loadEngine(options);
     process.on('message', (command: EngineCommand) => void obey(engine, command));
     void engine.failed?.then(endAfterAnswers);
@@ -53,6 +56,7 @@ function importEngine(address: string | undefined): Promise<EngineModule> {
 }
 
 async function obey(engine: Engine, command: EngineCommand): Promise<void> {
+  if (command.type === 'load') return;
   if (command.type === 'pixels') return keepPixels(command);
   if (command.type === 'abort') {
     pixels.delete(command.id);

@@ -1,9 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { createRequire } from 'node:module';
-import process from 'node:process';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import { WgrankError } from '../errors.ts';
 import type { Engine, EngineInfo, EngineOptions, EnginePair, EngineStats } from '../rerank/engine.ts';
 import {
@@ -11,9 +6,10 @@ import {
   takePixels,
   unpackFailure,
   type EngineCommand,
-  type EngineLaunch,
   type EngineReport,
 } from './engine-protocol.ts';
+import type { EngineStandby } from './engine-standby.ts';
+import { forkEngine } from './fork-engine.ts';
 
 export interface SpawnOptions {
   /** Module that exports `loadEngine`; default: wgrank's engine. Tests pass a fake one. */
@@ -22,6 +18,8 @@ export interface SpawnOptions {
   readonly closeGraceMs?: number;
   /** Gives up loading: the process is killed and `spawnEngine` rejects with `cancelled`. */
   readonly signal?: AbortSignal;
+  /** Where a process may stand by that has booted already; default: one is started. */
+  readonly standby?: EngineStandby;
 }
 
 /** An engine in a child process. */
@@ -39,12 +37,12 @@ export interface EngineProcess extends Engine {
  */
 export async function spawnEngine(options: EngineOptions, spawn: SpawnOptions = {}): Promise<EngineProcess> {
   if (spawn.signal?.aborted) throw cancelled();
-  const link = new EngineLink(forkChild(options, spawn.engineModule), spawn.closeGraceMs ?? 5000);
+  const child = spawn.standby?.take(spawn.engineModule) ?? forkEngine(spawn.engineModule);
+  const link = new EngineLink(child, spawn.closeGraceMs ?? 5000);
   const kill = () => link.kill();
   spawn.signal?.addEventListener('abort', kill, { once: true });
   try {
-    const info = await link.loaded;
-    return link.toEngine(info);
+    return link.toEngine(await link.load(options));
   } catch (error) {
     throw spawn.signal?.aborted ? cancelled() : error;
   } finally {
@@ -54,31 +52,6 @@ export async function spawnEngine(options: EngineOptions, spawn: SpawnOptions = 
 
 const cancelled = () => new WgrankError('cancelled', 'engine', 'the caller gave up');
 
-function forkChild(options: EngineOptions, engineModule: URL | undefined): ChildProcess {
-  // The neighbour has this file's own ending: .ts under tsx and vitest, .js in dist.
-  const isSource = import.meta.url.endsWith('.ts');
-  const entry = fileURLToPath(new URL(`./engine-child.${isSource ? 'ts' : 'js'}`, import.meta.url));
-  const launch: EngineLaunch = { options, ...(engineModule === undefined ? {} : { engineModule: engineModule.href }) };
-  const loader = isSource ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : [];
-  const child = fork(entry, [JSON.stringify(launch)], {
-    serialization: 'advanced',
-    execArgv: loader,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
-  for (const stream of [child.stdout!, child.stderr!]) forwardLines(stream);
-  return child;
-}
-
-/** What Dawn and the Vulkan loader print while they look for adapters, said in our own words when it matters. */
-const driverNoise = /^Warning: (maxDynamic\w+BuffersPerPipelineLayout|vkCreateInstance|loader_)|^ +at CheckVk|^$/;
-
-/** The child's output belongs to the log: both of its streams go to our stderr, line by line. */
-function forwardLines(stream: Readable): void {
-  createInterface({ input: stream }).on('line', (line) => {
-    if (!driverNoise.test(line)) process.stderr.write(`${line}\n`);
-  });
-}
-
 interface PendingCall {
   resolve(value: Float32Array | EngineStats): void;
   reject(error: Error): void;
@@ -86,7 +59,7 @@ interface PendingCall {
 
 /** The parent's end of the channel: pairs questions with answers and lets none of them outlive the child. */
 class EngineLink {
-  readonly loaded: Promise<EngineInfo>;
+  readonly #loaded: Promise<EngineInfo>;
   readonly exited: Promise<string>;
   readonly #child: ChildProcess;
   readonly #closeGraceMs: number;
@@ -103,7 +76,7 @@ class EngineLink {
     });
     // Later errors (a send that races with the end) are covered by 'exit'.
     child.on('error', () => undefined);
-    this.loaded = new Promise((resolve, reject) => {
+    this.#loaded = new Promise((resolve, reject) => {
       child.on('message', (report: EngineReport) => {
         if (report.type === 'ready') resolve(report.info);
         else if (report.type === 'load-failed') reject(unpackFailure(report.failure));
@@ -111,8 +84,13 @@ class EngineLink {
       });
       void this.exited.then(() => reject(this.#stopped!));
     });
-    // Whoever awaits `exited` only must not be struck by an unhandled rejection of `loaded`.
-    this.loaded.catch(() => undefined);
+    // Whoever awaits `exited` only must not be struck by an unhandled rejection of it.
+    this.#loaded.catch(() => undefined);
+  }
+
+  load(options: EngineOptions): Promise<EngineInfo> {
+    this.#send({ type: 'load', options });
+    return this.#loaded;
   }
 
   toEngine(info: EngineInfo): EngineProcess {

@@ -4,6 +4,8 @@ import type { Engine, EngineInfo, EngineOptions, EnginePair, EngineStats } from 
 
 /** What the server says to its engine process. `id` pairs a question with its answer. */
 export type EngineCommand =
+  /** The first one. */
+  | { readonly type: 'load'; readonly options: EngineOptions }
   | { readonly type: 'score'; readonly id: number; readonly batch: PackedPairs }
   /** A piece of the pixels of the score command that follows under the same id, in order. */
   | { readonly type: 'pixels'; readonly id: number; readonly bytes: Uint8Array }
@@ -35,7 +37,6 @@ export interface PackedPairs {
 
 /** Start-up arguments, handed over as JSON in the child's argv. */
 export interface EngineLaunch {
-  readonly options: EngineOptions;
   /** Address of a module that exports `loadEngine`; default: wgrank's own. */
   readonly engineModule?: string;
 }

@@ -1,5 +1,6 @@
 import { WgrankError } from '../errors.ts';
 import type { Engine, EngineInfo, EnginePair, EngineStats } from '../rerank/engine.ts';
+import type { ScoreOptions } from '../rerank/rerank-phase.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { cutSlices, type Slice } from './cut-slices.ts';
 import { OverloadedError } from './overloaded-error.ts';
@@ -15,13 +16,8 @@ export interface FairQueueOptions {
   readonly clock?: Clock;
   /** Hears of every call that came in, when it ends. */
   readonly observe?: (timing: CallTiming) => void;
-}
-
-export interface CallOptions {
-  /** Groups get equal shares of the engine while they have work, such as one group per API key. Without: one group of all. */
-  readonly group?: string | undefined;
-  /** The answer's time limit in milliseconds from now. */
-  readonly deadlineMs?: number | undefined;
+  /** Hears of every slice that goes to the engine. */
+  readonly observeSlice?: (pairs: number, tokens: number) => void;
 }
 
 export type CallOutcome = 'answered' | 'failed' | 'cancelled' | 'expired';
@@ -65,11 +61,10 @@ const reopensAt = 15 / 16;
  * no more than the slices in flight and a turn of each call that waits.
  */
 export class FairQueue implements Engine {
-  readonly info: EngineInfo;
   readonly failed?: Promise<Error>;
   readonly #inner: Engine;
   readonly #clock: Clock;
-  readonly #observe: ((timing: CallTiming) => void) | undefined;
+  readonly #options: FairQueueOptions;
   readonly #room: WaitingRoom;
   readonly #calls = new Set<QueuedCall>();
   readonly #throughput = new Throughput();
@@ -82,11 +77,10 @@ export class FairQueue implements Engine {
   constructor(inner: Engine, options: FairQueueOptions = {}) {
     const { maxBatchTokens } = inner.info;
     const { maxQueuedTokens = Math.max(16 * maxBatchTokens, 2 ** 18), maxQueuedCalls = 512 } = options;
-    this.info = inner.info;
     if (inner.failed) this.failed = inner.failed;
     this.#inner = inner;
     this.#clock = options.clock ?? systemClock;
-    this.#observe = options.observe;
+    this.#options = options;
     this.#room = new WaitingRoom({
       turnTokens: maxBatchTokens,
       maxTokens: maxQueuedTokens,
@@ -94,12 +88,16 @@ export class FairQueue implements Engine {
     });
   }
 
+  get info(): EngineInfo {
+    return this.#inner.info;
+  }
+
   /** @throws WgrankError `overloaded` at once, `deadline-exceeded`, and whatever the engine throws */
-  async score(pairs: readonly EnginePair[], signal?: AbortSignal, options: CallOptions = {}): Promise<Float32Array> {
+  async score(pairs: readonly EnginePair[], signal?: AbortSignal, options: ScoreOptions = {}): Promise<Float32Array> {
     if (this.#closed) throw stopped();
     if (signal?.aborted) throw cancelled();
     if (pairs.length === 0) return new Float32Array();
-    const { group, deadlineMs = Infinity } = options;
+    const { group, deadlineMs = Infinity, observe } = options;
     if (deadlineMs <= 0) throw expired();
     const { kind, maxBatchTokens } = this.info;
     const slices = cutSlices(pairs, maxBatchTokens, kind !== 'cross-encoder');
@@ -112,7 +110,7 @@ export class FairQueue implements Engine {
     return new Promise((resolve, reject) => {
       const arrivedAt = this.#clock.now();
       const endsAt = arrivedAt + deadlineMs;
-      const call = new QueuedCall({ pairs, slices, group, arrivedAt, endsAt, resolve, reject });
+      const call = new QueuedCall({ pairs, slices, group, arrivedAt, endsAt, observe, resolve, reject });
       this.#tie(call, signal);
       this.#calls.add(call);
       this.#room.add(call);
@@ -192,6 +190,7 @@ export class FairQueue implements Engine {
     if (this.#running.slices === 0) this.#throughput.begin(now);
     this.#running.slices++;
     this.#running.tokens += slice.tokens;
+    this.#options.observeSlice?.(slice.end - slice.first, slice.tokens);
     let done = 0;
     try {
       const { pairs } = call.parts;
@@ -234,10 +233,12 @@ export class FairQueue implements Engine {
     this.#room.remove(call);
     call.untie();
     this.#ended[outcome]++;
-    const { arrivedAt, pairs, resolve, reject } = call.parts;
+    const { arrivedAt, pairs, observe, resolve, reject } = call.parts;
     const now = this.#clock.now();
     const startedAt = call.startedAt ?? now;
-    this.#observe?.({ outcome, pairs: pairs.length, queuedMs: startedAt - arrivedAt, engineMs: now - startedAt });
+    const queuedMs = startedAt - arrivedAt;
+    observe?.({ queuedMs });
+    this.#options.observe?.({ outcome, pairs: pairs.length, queuedMs, engineMs: now - startedAt });
     if (!(result instanceof Error)) return resolve(result);
     reject(result);
     if (call.running > 0) call.controller.abort();

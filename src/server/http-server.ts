@@ -26,12 +26,22 @@ export const defaultTimeouts: HttpTimeouts = {
 const maxConnections = 4096;
 const maxRequestsPerSocket = 1000;
 
-/** A Node HTTP server with bounded patience that answers broken HTTP in SGLang's error shape too. */
-export function createHttpServer(app: Express, timeouts: HttpTimeouts = defaultTimeouts): Server {
+/**
+ * A Node HTTP server with bounded patience that answers broken HTTP in SGLang's error shape too.
+ * @param onBroken hears of what never became a request
+ */
+export function createHttpServer(
+  app: Express,
+  timeouts: HttpTimeouts = defaultTimeouts,
+  onBroken: () => void = () => undefined,
+): Server {
   const server = createServer({ ...timeouts }, app);
   server.maxConnections = maxConnections;
   server.maxRequestsPerSocket = maxRequestsPerSocket;
-  server.on('clientError', answerClientError);
+  server.on('clientError', (error, socket: Socket) => {
+    onBroken();
+    answerClientError(error, socket);
+  });
   return server;
 }
 

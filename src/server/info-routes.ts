@@ -37,14 +37,14 @@ function modelCard({ name: id, reranker }: TakenModel, { startedAt: created }: I
 /** `GET /v1/models`, and `/models` as Infinity's users call it. */
 export function listModels(models: ModelDirectory, facts: InfoFacts): RequestHandler {
   return (_request, response) => {
-    response.json({ object: 'list', data: models.listReady().map((model) => modelCard(model, facts)) });
+    response.json({ object: 'list', data: models.listLoaded().map((model) => modelCard(model, facts)) });
   };
 }
 
 /** `GET /v1/models/*id`: ids contain slashes. */
 export function showModel(models: ModelDirectory, facts: InfoFacts): RequestHandler {
   return (request, response) => {
-    const cards = models.listReady().map((model) => modelCard(model, facts));
+    const cards = models.listLoaded().map((model) => modelCard(model, facts));
     const segments: unknown = request.params.id;
     const asked = Array.isArray(segments) ? segments.join('/') : String(segments);
     // A model path starts with a slash, which the wildcard swallows.
@@ -71,7 +71,7 @@ export const sglangModelInfo = z.object({
 /** `GET /model_info` and its older name `/get_model_info`: SGLang's start-up probes read them. */
 export function showModelInfo(models: ModelDirectory): RequestHandler {
   return (_request, response) => {
-    const { info } = models.take().reranker;
+    const { info } = models.first().reranker;
     response.json({
       model_path: info.model,
       tokenizer_path: info.model,
@@ -118,7 +118,7 @@ const teiDtypes = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const;
 /** `GET /info` as TEI has it, of the first model; what it has no key for stands under `wgrank`. */
 export function showInfo(models: ModelDirectory, facts: InfoFacts): RequestHandler {
   return (_request, response) => {
-    const { name, reranker } = models.take();
+    const { name, reranker } = models.first();
     const { info } = reranker;
     response.json({
       model_id: info.model,
@@ -137,7 +137,7 @@ export function showInfo(models: ModelDirectory, facts: InfoFacts): RequestHandl
       sha: null,
       docker_label: null,
       wgrank: {
-        models: models.listReady().map((model) => model.name),
+        models: models.listLoaded().map((model) => model.name),
         kind: info.kind,
         architecture: info.architecture,
         adapter: info.adapter,

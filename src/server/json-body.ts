@@ -1,27 +1,36 @@
-import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import type { Admission } from './admission.ts';
 import { HttpRefusal } from './error-answer.ts';
+import { readBytes } from './json-bytes.ts';
+import { parseJson, type JsonLimits } from './json-parse.ts';
+import { JsonThread } from './json-thread.ts';
 
-export interface BodyLimits {
+export interface BodyLimits extends JsonLimits {
   /** Bytes of a request body, after decompression. */
   readonly maxBodyBytes: number;
-  readonly maxJsonDepth: number;
-  /** Object keys in the whole body. */
-  readonly maxJsonKeys: number;
-  /** Array elements and object members in the whole body. */
-  readonly maxJsonValues: number;
 }
+
+/** Larger bodies are parsed in a thread. This many bytes of the worst kind (all escapes) take under 5 ms of a slow processor. */
+const ownBytes = 2 ** 16;
 
 /**
  * Middleware that leaves a parsed JSON value in `request.body`: content type, size, nesting and key count are checked first,
  * because JSON.parse of hostile bodies blocks the event loop for seconds (3.2 million keys: 4.3 s).
+ * @param admission bounds what requests hold
+ * @param thread    where large bodies are parsed; one that is given here can be closed, and otherwise ends when it is idle
  */
-export function readJsonBody(limits: BodyLimits): (RequestHandler | ErrorRequestHandler)[] {
+export function readJsonBody(
+  limits: BodyLimits,
+  admission?: Pick<Admission, 'admitBody' | 'admitWork'>,
+  thread: JsonThread = new JsonThread({ limits, maxBodyBytes: limits.maxBodyBytes }),
+): (RequestHandler | ErrorRequestHandler)[] {
   return [
     requireJsonContentType,
     refuseAnnouncedSize(limits.maxBodyBytes),
-    express.raw({ type: () => true, limit: limits.maxBodyBytes }),
-    namingTheFlag(limits.maxBodyBytes),
-    parseRawBody(limits),
+    ...(admission ? [admission.admitBody] : []),
+    readBytes(limits.maxBodyBytes, () => bodyTooLarge(limits.maxBodyBytes)),
+    ...(admission ? [admission.admitWork] : []),
+    parseBytes(limits, thread),
   ];
 }
 
@@ -32,7 +41,7 @@ const requireJsonContentType: RequestHandler = (request, _response, next) => {
   throw new HttpRefusal(400, "Unsupported Media Type: Only 'application/json' is allowed");
 };
 
-/** body-parser reads an oversized body to its end before it answers; an announced size is refused at once. */
+/** An oversized body that nobody announced is read to its end before it is answered; an announced size is refused at once. */
 function refuseAnnouncedSize(maxBodyBytes: number): RequestHandler {
   return (request, _response, next) => {
     if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
@@ -40,90 +49,28 @@ function refuseAnnouncedSize(maxBodyBytes: number): RequestHandler {
   };
 }
 
-function namingTheFlag(maxBodyBytes: number): ErrorRequestHandler {
-  return (error: unknown, _request, _response, next) => {
-    const tooLarge = error instanceof Error && 'type' in error && error.type === 'entity.too.large';
-    next(tooLarge ? bodyTooLarge(maxBodyBytes) : error);
+function parseBytes(limits: BodyLimits, thread: JsonThread): RequestHandler {
+  return (request, response, next) => {
+    const bytes = request.body as Uint8Array<ArrayBuffer>;
+    if (bytes.length <= ownBytes) {
+      request.body = parseJson(bytes, limits);
+      return next();
+    }
+    // The bytes are the thread's from here on.
+    request.body = undefined;
+    return thread.parse(bytes, signalOfClose(response)).then((value) => {
+      request.body = value;
+      next();
+    });
   };
 }
 
-function parseRawBody(limits: BodyLimits): RequestHandler {
-  return (request, _response, next) => {
-    const bytes: unknown = request.body;
-    request.body = parseJson(bytes instanceof Uint8Array ? bytes : new Uint8Array(), limits);
-    next();
-  };
+function signalOfClose(response: Response): AbortSignal {
+  const controller = new AbortController();
+  response.once('close', () => controller.abort());
+  return controller.signal;
 }
 
 function bodyTooLarge(maxBodyBytes: number): HttpRefusal {
   return new HttpRefusal(413, `the request body exceeds ${maxBodyBytes} bytes (raise the limit with --max-body-bytes)`);
-}
-
-/** @throws HttpRefusal 400 for anything that is not UTF-8 JSON within the limits */
-export function parseJson(bytes: Uint8Array, limits: BodyLimits): unknown {
-  if (bytes.length === 0) throw new HttpRefusal(400, '1 validation error: body: Field required');
-  checkJsonShape(bytes, limits);
-  let text;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new HttpRefusal(400, '1 validation error: body: JSON decode error: not valid UTF-8');
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    // V8's own text quotes the body; only the position is passed on.
-    const position = error instanceof Error ? /at position \d+/.exec(error.message)?.[0] : undefined;
-    const where = position === undefined ? '' : ` ${position}`;
-    throw new HttpRefusal(400, `1 validation error: body: JSON decode error: not valid JSON${where}`);
-  }
-}
-
-const quote = 0x22;
-const comma = 0x2c;
-const colon = 0x3a;
-const backslash = 0x5c;
-// `[` and `{`, `]` and `}` differ in bit 5 only.
-const openBracket = 0x5b;
-const closeBracket = 0x5d;
-
-/** One pass over the bytes without building anything. */
-function checkJsonShape(bytes: Uint8Array, limits: BodyLimits): void {
-  let depth = 0;
-  let keys = 0;
-  let values = 0;
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i]!;
-    if (byte === quote) {
-      i = endOfString(bytes, i);
-    } else if (byte === colon) {
-      if (++keys > limits.maxJsonKeys) throw tooMuchJson(`holds more than ${limits.maxJsonKeys} object keys`);
-    } else if (byte === comma) {
-      if (++values >= limits.maxJsonValues) throw tooMuchJson(`holds more than ${limits.maxJsonValues} values`);
-    } else if ((byte & ~0x20) === openBracket) {
-      if (++depth > limits.maxJsonDepth) throw tooMuchJson(`is nested deeper than ${limits.maxJsonDepth} levels`);
-    } else if ((byte & ~0x20) === closeBracket) {
-      depth--;
-    }
-  }
-}
-
-/**
- * Plain text is jumped over with indexOf (20 times faster than a loop); from the first escaped quote on bytes are walked, because a
- * string of nothing but escaped quotes would make millions of jumps.
- * @returns index of the closing quote, or one past the bytes
- */
-function endOfString(bytes: Uint8Array, opening: number): number {
-  const next = bytes.indexOf(quote, opening + 1);
-  if (next < 0) return bytes.length;
-  let backslashes = 0;
-  while (bytes[next - 1 - backslashes] === backslash) backslashes++;
-  if (backslashes % 2 === 0) return next;
-  let i = next + 1;
-  for (; i < bytes.length && bytes[i] !== quote; i++) if (bytes[i] === backslash) i++;
-  return i;
-}
-
-function tooMuchJson(what: string): HttpRefusal {
-  return new HttpRefusal(400, `1 validation error: body: the JSON ${what}`);
 }

@@ -106,7 +106,7 @@ export class ServerMetrics implements RequestListener {
   end({ notes, method, status, ms }: RequestSummary): void {
     this.#inFlight.dec();
     this.#http.inc({ method: methodOf(method), route: notes.route ?? 'none', status });
-    if (notes.kind !== 'scoring') return;
+    if (!notes.scoring) return;
     this.#count.inc({ method: 'batch' });
     for (const length of notes.lengths) this.#inputLength.observe(length);
     if (notes.truncatedDocuments > 0) this.#truncated.inc(notes.truncatedDocuments);

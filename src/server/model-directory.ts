@@ -42,30 +42,40 @@ export class ModelDirectory {
    * @throws HttpRefusal 404 for a name that no model has; 503 while the model cannot be asked
    */
   take(name?: string): TakenModel {
-    return takeFrom(this.#find(name));
+    const model = this.#find(name);
+    return nameModel(model, model.slot.take());
   }
 
   /** @throws HttpRefusal 503 while none of the models can be asked */
   requireAny(): void {
-    if (!this.#models.some(({ slot }) => slot.readiness === 'ready')) this.#models[0].slot.take();
+    if (!this.#models.some(({ slot }) => canBeAsked(slot))) this.#models[0].slot.take();
   }
 
-  /** @throws HttpRefusal 503 while one of the models cannot be asked */
+  /** @throws HttpRefusal 503 while one of the models would keep a request waiting, or refuse it */
   requireAll(): void {
-    for (const { slot } of this.#models) slot.take();
+    for (const { slot } of this.#models) slot.requireReady();
   }
 
-  /** Those that can be asked. @throws HttpRefusal 503 when there is none */
-  listReady(): TakenModel[] {
-    this.requireAny();
-    return this.#models.filter(({ slot }) => slot.readiness === 'ready').map(takeFrom);
+  /** Those that are loaded. @throws HttpRefusal 503 when there is none */
+  listLoaded(): TakenModel[] {
+    const loaded = this.#models.flatMap((model) => {
+      const reranker = model.slot.loaded;
+      return reranker === undefined ? [] : [nameModel(model, reranker)];
+    });
+    if (loaded.length === 0) this.#models[0].slot.take();
+    return loaded;
+  }
+
+  /** The first of them. @throws HttpRefusal 503 when none is loaded */
+  first(): TakenModel {
+    return this.listLoaded()[0]!;
   }
 
   #find(name: string | undefined): ServedModel {
     if (this.#models.length === 1 || name === undefined || name === '') return this.#models[0];
     const found =
       this.#models.find((model) => model.name === name) ??
-      this.#models.find(({ slot }) => slot.readiness === 'ready' && slot.take().info.model === name);
+      this.#models.find(({ slot }) => slot.loaded?.info.model === name);
     if (found !== undefined) return found;
     const names = this.#models.map((model) => model.name).join(', ');
     throw new HttpRefusal(404, `The model ${JSON.stringify(name.slice(0, 100))} does not exist (${names}).`, {
@@ -74,7 +84,8 @@ export class ModelDirectory {
   }
 }
 
-function takeFrom({ slot, name }: ServedModel): TakenModel {
-  const reranker = slot.take();
+const canBeAsked = (slot: RerankerSlot) => slot.loaded !== undefined && slot.readiness !== 'broken';
+
+function nameModel({ name }: ServedModel, reranker: Reranker): TakenModel {
   return { name: name ?? reranker.info.model, reranker };
 }

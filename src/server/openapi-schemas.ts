@@ -19,6 +19,14 @@ import {
 
 const openAiError = z.object({ message: z.string(), type: z.string(), param: z.null(), code: z.int() });
 
+const flatError = z.object({
+  object: z.literal('error'),
+  message: z.string(),
+  type: z.string(),
+  param: z.null(),
+  code: z.int().meta({ description: 'The HTTP status.' }),
+});
+
 /** Everything that the OpenAPI document calls by a name. */
 export const namedSchemas = {
   ContentPart: part,
@@ -46,13 +54,8 @@ export const namedSchemas = {
   Info: teiInfo,
   Status: statusAnswer,
   Version: versionAnswer,
-  SglangError: z.object({
-    object: z.literal('error'),
-    message: z.string(),
-    type: z.string(),
-    param: z.null(),
-    code: z.int().meta({ description: 'The HTTP status.' }),
-  }),
+  SglangError: flatError,
+  OpenAiError: z.object({ ...flatError.shape, error: openAiError }),
   Error: z.object({ error: openAiError, message: z.string(), detail: z.string(), id: z.string() }),
   VllmError: z.object({ error: openAiError }),
   CohereError: z.object({ id: z.string(), message: z.string() }),

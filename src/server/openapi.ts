@@ -13,7 +13,7 @@ Scores on SGLang's format are raw logits of cross-encoders and p(yes) of decoder
 
 const errorSchemas: Readonly<Record<ErrorShape, SchemaName>> = {
   sglang: 'SglangError',
-  openai: 'SglangError',
+  openai: 'OpenAiError',
   superset: 'Error',
   vllm: 'VllmError',
   cohere: 'CohereError',

@@ -1,4 +1,5 @@
 import type { EnginePair } from '../rerank/engine.ts';
+import type { ScoreOptions } from '../rerank/rerank-phase.ts';
 import type { Slice } from './cut-slices.ts';
 import type { Lane } from './rotation.ts';
 
@@ -16,6 +17,7 @@ export interface QueuedCallParts {
   readonly arrivedAt: number;
   /** When its time is over. */
   readonly endsAt: number;
+  readonly observe: ScoreOptions['observe'];
   resolve(logits: Float32Array): void;
   reject(reason: Error): void;
 }

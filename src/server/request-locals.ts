@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import type { RerankOptions } from '../rerank/reranker.ts';
-import type { DialectName, Totals } from './dialects/dialect.ts';
+import type { DialectName } from './dialects/dialect.ts';
 import type { ErrorShape } from './error-bodies.ts';
 
 /** What middlewares know of a request and tell each other, in `response.locals`. */
@@ -13,10 +13,10 @@ export interface RequestLocals {
   requestId?: string;
   /** The route that was taken, as in `/v1/models/*id`; absent where none fits. */
   route?: string;
+  /** The model works for it: rankings and scores. */
+  scoring?: boolean;
   /** Is told the phases of scoring; set by whoever measures them. */
   observe?: RerankOptions['observe'];
-  /** Set once an answer with scores is ready: what metrics count. */
-  ranked?: Totals & { readonly model: string };
 }
 
 export const localsOf = (response: Response): RequestLocals => response.locals;

@@ -16,7 +16,7 @@ export function logRequests(logger: Logger): RequestListener {
 }
 
 function levelOf({ status, notes }: RequestSummary): 'debug' | 'info' | 'warn' {
-  if (status >= 500 && notes.kind === 'scoring') return 'warn';
+  if (status >= 500 && notes.scoring) return 'warn';
   return probes.has(notes.route) ? 'debug' : 'info';
 }
 

@@ -3,9 +3,6 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { RerankPhase } from '../rerank/rerank-phase.ts';
 import { localsOf } from './request-locals.ts';
 
-/** `scoring`: the model works for it. */
-export type RouteKind = 'scoring' | 'other';
-
 /** Phases of one request that are kept for its trace; a call of many windows has many. */
 const maxPhases = 64;
 
@@ -15,7 +12,8 @@ export class RequestNotes {
   readonly startedAt = performance.now();
   /** The route's pattern, as in `/v1/models/*id`; undefined where none fits. */
   route: string | undefined;
-  kind: RouteKind = 'other';
+  /** The model works for it. */
+  scoring = false;
   /** Pairs that were encoded. */
   documents = 0;
   /** Of those pairs. */
@@ -80,22 +78,18 @@ export function takeNotes(...listeners: readonly RequestListener[]): RequestHand
   return (request, response, next) => {
     const notes = new RequestNotes(idOf(request));
     notesOfResponses.set(response, notes);
-    localsOf(response).requestId = notes.id;
+    const locals = localsOf(response);
+    locals.requestId = notes.id;
+    locals.observe = notes.observe;
     response.setHeader('X-Request-Id', notes.id);
     for (const listener of listeners) listener.begin?.();
     response.once('close', () => {
+      notes.route = locals.route;
+      notes.scoring = locals.scoring === true;
       const status = response.writableFinished ? response.statusCode : 499;
       const summary = { notes, method: request.method, status, ms: performance.now() - notes.startedAt };
       for (const listener of listeners) listener.end(summary);
     });
-    next();
-  };
-}
-
-/** Says which route a request took; stands first in the route's chain. */
-export function nameRoute(pattern: string, kind: RouteKind = 'other'): RequestHandler {
-  return (_request, response, next) => {
-    Object.assign(notesOf(response), { route: pattern, kind });
     next();
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestHandler, Response } from 'express';
 import type { RerankOptions, ScoredDocument } from '../rerank/reranker.ts';
+import { callerOf } from './access.ts';
 import { chooseDialect, type ApiDialect, type RankRoute } from './dialects/choose-dialect.ts';
 import type { RequestLimits } from './dialects/content-checks.ts';
 import type { Dialect, RankRequest, Totals } from './dialects/dialect.ts';
@@ -9,7 +10,12 @@ import { localsOf } from './request-locals.ts';
 
 export type { RerankAnswerItem } from './dialects/sglang.ts';
 
-export interface RerankRouteOptions extends RequestLimits {
+export interface CallLimits extends RequestLimits {
+  /** Milliseconds for an answer; 0: any time. */
+  readonly requestTimeoutMs: number;
+}
+
+export interface RerankRouteOptions extends CallLimits {
   readonly apiDialect: ApiDialect;
 }
 
@@ -24,27 +30,39 @@ export function answerRerank(models: ModelDirectory, route: RankRoute, options: 
     const asked = dialect.parse(request.body, options);
     const { name: model, reranker } = models.take(asked.model);
     const { kind } = reranker.info;
-    const all = await reranker.rerank(asked.query, asked.documents, toRerankOptions(asked, dialect, response));
+    const all = await reranker.rerank(asked.query, asked.documents, {
+      ...toRerankOptions(asked, dialect),
+      ...callOptions(response, options)(),
+    });
     const totals = sumUp(all);
     const scored = (dialect.order?.(all) ?? all).slice(0, asked.topN ?? all.length);
     const ranked = { asked, scored, totals, model, kind, id: locals.requestId ?? randomUUID() };
     const answer = dialect.format(ranked);
-    locals.ranked = { ...totals, model };
     response.set(dialect.headers?.(ranked, { tookMs: performance.now() - startedAt, info: reranker.info }) ?? {});
     response.json(answer);
   };
 }
 
-function toRerankOptions(asked: RankRequest, dialect: Dialect, response: Response): RerankOptions {
-  const { instruct, topN, cut } = asked;
-  const { observe } = localsOf(response);
+function toRerankOptions({ instruct, topN, cut }: RankRequest, dialect: Dialect): RerankOptions {
   return {
-    signal: signalOfDisconnect(response),
     ...(instruct === undefined ? {} : { instruct }),
     ...(topN === undefined || dialect.tellsUsage ? {} : { topN }),
-    ...(observe && { observe }),
     ...cut,
   };
+}
+
+/** What every call of the model gets for a request: it ends with its client and its deadline, and waits in its caller's queue. */
+export function callOptions(response: Response, { requestTimeoutMs }: CallLimits): () => RerankOptions {
+  const endsAt = performance.now() + requestTimeoutMs;
+  const { observe } = localsOf(response);
+  const group = callerOf(response);
+  const options = {
+    signal: signalOfDisconnect(response),
+    ...(group !== undefined && { group }),
+    ...(observe && { observe }),
+  };
+  if (requestTimeoutMs === 0) return () => options;
+  return () => ({ ...options, deadlineMs: Math.max(0, endsAt - performance.now()) });
 }
 
 export function sumUp(scored: readonly ScoredDocument[]): Totals {
@@ -56,7 +74,7 @@ export function sumUp(scored: readonly ScoredDocument[]): Totals {
 }
 
 /** Aborts when the connection closes before the answer is out. */
-export function signalOfDisconnect(response: Response): AbortSignal {
+function signalOfDisconnect(response: Response): AbortSignal {
   const controller = new AbortController();
   response.once('close', () => {
     if (!response.writableFinished) controller.abort();

@@ -1,16 +1,21 @@
 import type { Reranker } from '../rerank/reranker.ts';
 import { HttpRefusal } from './error-answer.ts';
 
-/** `failed`: the engine's process ended; `stopping`: the server drains. */
-export type Readiness = 'loading' | 'ready' | 'failed' | 'stopping';
+/**
+ * `restarting`: the engine is started again, and calls wait for it; `broken`: it was lost again and again, and calls are refused
+ * until it is back; `failed`: the model could not be loaded; `stopping`: the server drains.
+ */
+export type Readiness = 'loading' | 'ready' | 'restarting' | 'broken' | 'failed' | 'stopping';
 
 const sentences: Record<Exclude<Readiness, 'ready'>, string> = {
   loading: 'The model is still loading. Please retry later.',
-  failed: 'The engine has stopped: the server has to be restarted.',
+  restarting: 'The engine is being started again. Please retry later.',
+  broken: 'The engine was lost several times and is being started again. Please retry later.',
+  failed: 'The model could not be loaded: the server has to be restarted.',
   stopping: 'The server is shutting down.',
 };
 
-/** Where routes get the model from: empty while it loads, filled when it is ready, emptied when its engine ends. */
+/** Where routes get the model from: empty while it loads, filled when it is ready. */
 export class RerankerSlot {
   #reranker: Reranker | undefined;
   #readiness: Readiness = 'loading';
@@ -25,19 +30,42 @@ export class RerankerSlot {
     this.#readiness = 'ready';
   }
 
-  empty(readiness: Exclude<Readiness, 'ready'>): void {
-    if (this.#readiness === 'stopping') return;
-    this.#reranker = undefined;
-    this.#readiness = readiness;
+  /** What the engine of a filled slot is doing. */
+  mark(readiness: 'ready' | 'restarting' | 'broken'): void {
+    if (this.#reranker !== undefined && this.#readiness !== 'stopping') this.#readiness = readiness;
   }
 
-  /** @throws HttpRefusal 503 with Retry-After while there is no model to ask */
+  /** The model could not be loaded. */
+  fail(): void {
+    if (this.#readiness !== 'stopping') this.#readiness = 'failed';
+  }
+
+  /** Not ready from now on. Requests that are here, or come on connections that are open, are still answered. */
+  stop(): void {
+    this.#readiness = 'stopping';
+  }
+
+  /**
+   * The model for a request, which may have to wait for its engine.
+   * @throws HttpRefusal 503 while there is no model to ask
+   */
   take(): Reranker {
-    if (this.#reranker !== undefined) return this.#reranker;
+    if (this.#reranker !== undefined && this.#readiness !== 'broken') return this.#reranker;
+    throw this.#refusal();
+  }
+
+  /** @throws HttpRefusal 503 unless a request would be answered without delay */
+  requireReady(): void {
+    if (this.#readiness !== 'ready') throw this.#refusal();
+  }
+
+  /** What the model is, while it is loaded, whatever its engine does. */
+  get loaded(): Reranker | undefined {
+    return this.#reranker;
+  }
+
+  #refusal(): HttpRefusal {
     if (this.#readiness === 'ready') throw new Error('a ready slot holds a reranker');
-    // A client that keeps its connection would otherwise hold up the drain and meet the same refusal again.
-    const headers: Record<string, string> = this.#readiness === 'stopping' ? { Connection: 'close' } : {};
-    const retry = this.#readiness !== 'failed';
-    throw new HttpRefusal(503, sentences[this.#readiness], { type: '503', headers, retry });
+    return new HttpRefusal(503, sentences[this.#readiness], { type: '503', retry: this.#readiness !== 'failed' });
   }
 }

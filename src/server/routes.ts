@@ -44,6 +44,8 @@ export interface RouteParts {
   readonly readBody: readonly (RequestHandler | ErrorRequestHandler)[];
   readonly facts: InfoFacts;
   readonly apiDialect: ApiDialect;
+  /** Milliseconds; 0: any time. */
+  readonly requestTimeoutMs: number;
   readonly metrics: RequestHandler | undefined;
   readonly showOpenApi: RequestHandler;
 }
@@ -53,9 +55,9 @@ export function listRoutes(parts: RouteParts): Route[] {
   return [...rankRoutes(parts), ...scoreRoutes(parts), ...modelRoutes(parts), ...serverRoutes(parts)];
 }
 
-function rankRoutes({ models, readBody, facts, apiDialect }: RouteParts): Route[] {
+function rankRoutes({ models, readBody, facts, apiDialect, requestTimeoutMs }: RouteParts): Route[] {
   const route = (path: string, name: RankRoute, summary: string): Route => {
-    const options = { maxDocuments: facts.maxDocuments, apiDialect };
+    const options = { maxDocuments: facts.maxDocuments, requestTimeoutMs, apiDialect };
     const isSglang = name === 'sglang' && apiDialect === 'sglang';
     return {
       path,
@@ -90,8 +92,9 @@ const rankAnswers = (sglangFirst: boolean): SchemaName[] => {
   return sglangFirst ? ['SglangRanked', ...objects] : [...objects, 'SglangRanked', 'NvidiaRankings'];
 };
 
-function scoreRoutes({ models, readBody, facts }: RouteParts): Route[] {
-  const handlers = [requireModel(models), ...readBody, answerScore(models, facts)];
+function scoreRoutes({ models, readBody, facts, requestTimeoutMs }: RouteParts): Route[] {
+  const limits = { maxDocuments: facts.maxDocuments, requestTimeoutMs };
+  const handlers = [requireModel(models), ...readBody, answerScore(models, limits)];
   return ['/v1/score', '/score'].map((path) => ({
     path,
     methods: ['post'],

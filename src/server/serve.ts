@@ -1,128 +1,154 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { RequestHandler } from 'express';
 import { WgrankError } from '../errors.ts';
-import type { RequestEncoder } from '../rerank/content-encoder.ts';
-import type { MediaOptions, RequestEncoderOptions } from '../rerank/create-request-encoder-node.ts';
-import { tokensBeyond, type Engine, type EngineInfo, type EngineOptions, type ModelKind } from '../rerank/engine.ts';
-import type { Reranker } from '../rerank/reranker.ts';
-import { createApp, type AppOptions } from './app.ts';
-import type { EngineProcess, SpawnOptions } from './engine-process.ts';
+import type { EngineInfo } from '../rerank/engine.ts';
+import { callerOf, guardAccess, type AccessOptions } from './access.ts';
+import { Admission } from './admission.ts';
+import { ApiKeys } from './api-keys.ts';
+import { createApp, defaultMaxBodyBytes, type AppOptions } from './app.ts';
 import { createHttpServer, defaultTimeouts, type HttpTimeouts } from './http-server.ts';
-import { RerankerSlot } from './reranker-slot.ts';
+import { createLogger, type Logger } from './log.ts';
+import { createMetricsApp } from './metrics-app.ts';
+import { ServerMetrics } from './metrics.ts';
+import { ModelDirectory } from './model-directory.ts';
+import { readPackageVersion } from './package-version.ts';
+import { logRequests } from './request-log.ts';
+import { takeNotes } from './request-notes.ts';
+import { ServedModel, type ModelOptions, type ModelParts } from './serve-model.ts';
+import { traceRequests } from './tracing.ts';
 
-export interface ServeOptions extends AppOptions {
-  /** Folder of the checkpoint. */
-  readonly modelDir: string;
-  /** What the operator typed; the default name of the model. */
-  readonly model: string;
+export interface ServeOptions extends Pick<
+  AppOptions,
+  'apiDialect' | 'maxBodyBytes' | 'maxDocuments' | 'requestTimeoutMs' | 'servedModelName'
+> {
+  /** The first one answers requests that name none. */
+  readonly models: readonly [ModelOptions, ...ModelOptions[]];
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** What config.json says: decides how texts are put together. */
-  readonly kind: ModelKind;
-  readonly architecture: string;
-  /** Longest pair in tokens. */
-  readonly maxLength: number;
-  /** False refuses pairs that are too long instead of cutting them. */
-  readonly truncate: boolean;
-  /** File of a decoder's chat template; default: the checkpoint's own, else the built-in prompt. */
-  readonly chatTemplate?: string;
-  /** Special-token strings in requests are text. */
-  readonly escapeSpecialTokens?: boolean;
-  readonly dtype?: EngineOptions['dtype'];
-  readonly maxBatchTokens?: number;
-  readonly tokenizerWorkers?: number;
-  /** Where pictures and clips may come from; for models that see. */
-  readonly media?: MediaOptions;
+  /** Who may ask; default: whoever reaches the address. */
+  readonly access?: Omit<AccessOptions, 'host' | 'refuse'>;
+  /** Port of `/metrics` on the same host, 0 for any free one; default: a route beside all others. */
+  readonly metricsPort?: number;
+  /** Default: nothing is logged. */
+  readonly logger?: Logger;
   readonly timeouts?: HttpTimeouts;
   /** How long `close` waits for requests in flight before it cuts them. Default 25,000 ms. */
   readonly drainLimitMs?: number;
 }
 
-/** What a server is put together from. */
-export interface ServeParts {
-  createEncoder(options: RequestEncoderOptions): Promise<RequestEncoder>;
-  spawnEngine(options: EngineOptions, spawn: SpawnOptions): Promise<EngineProcess>;
-  /** The reranker owns both: closing it closes them. */
-  createReranker(parts: { engine: Engine; encoder: RequestEncoder }): Reranker;
-}
-
 export interface RunningServer {
   readonly url: string;
-  /** Resolves when the model answers. Rejects with the reason when it cannot be loaded; the server is then still to be closed. */
-  readonly ready: Promise<EngineInfo>;
+  /** Where `/metrics` has a port of its own. */
+  readonly metricsUrl: string | undefined;
+  /**
+   * Resolves when every model answers, in their order. Rejects with the reason when one cannot be loaded; the server is then still
+   * to be closed.
+   */
+  readonly ready: Promise<readonly EngineInfo[]>;
   /** Not ready at once, no new connections, requests in flight finish. @returns false when the drain limit cut some */
   close(): Promise<boolean>;
 }
 
+/** Bodies that are worked on at a time take this many times the largest one. */
+const heldBodies = 4;
+/** Requests with pictures hold more than their bodies while they wait. */
+const maxMediaRequests = 64;
+
 /**
- * Listens at once (`/health` answers, `/ready` says 503) and loads the model meanwhile.
+ * Listens at once (`/health` answers, `/ready` says 503) and loads the models meanwhile, one after the other: each takes all of
+ * disk and memory bandwidth.
  * @throws WgrankError `listen-failed`
  */
-export async function serve(options: ServeOptions, parts: ServeParts): Promise<RunningServer> {
-  const log = options.log ?? (() => undefined);
-  const slot = new RerankerSlot();
-  const server = createHttpServer(createApp(slot, options), options.timeouts ?? defaultTimeouts);
-  const url = await listen(server, options.host, options.port);
-  server.on('error', (error) => log(`the HTTP server reports: ${error.message}`));
-  const loading = new AbortController();
-  const loaded = loadReranker(options, parts, loading).then(({ engine, reranker }) => {
-    slot.fill(reranker);
-    void engine.exited.then((reason) => {
-      if (slot.readiness === 'ready') log(`the engine process ended: ${reason}; requests get 503 from now on`);
-      slot.empty('failed');
-    });
-    return reranker;
-  });
-  const ready = loaded.then((reranker) => reranker.info);
-  ready.catch(() => slot.empty('failed'));
+export async function serve(options: ServeOptions, parts: ModelParts): Promise<RunningServer> {
+  const logger = options.logger ?? createLogger({ level: 'silent', format: 'json' });
+  const log = (line: string) => (line.startsWith('warning') ? logger.warn(line) : logger.info(line));
+  const models: ServedModel[] = [];
+  const metrics = new ServerMetrics({ version: readPackageVersion(), models: () => models });
+  const listener = { log, observeBatch: metrics.observeBatch.bind(metrics) };
+  const only = options.models.length === 1 ? options.servedModelName : undefined;
+  models.push(...options.models.map((model) => new ServedModel(model, parts, listener, only)));
+  const access: AccessOptions = { keys: new ApiKeys([]), ...options.access, host: options.host };
+  const reportError = (line: string) => logger.error(line);
 
+  let closing: Promise<boolean> | undefined;
+  const hasOwnPort = options.metricsPort !== undefined;
+  const app = createApp(new ModelDirectory(models), {
+    ...options,
+    truncate: options.models[0].truncate,
+    ...(options.models[0].tokenizerWorkers === undefined ? {} : { tokenizerWorkers: options.models[0].tokenizerWorkers }),
+    admission: admit(models, options),
+    before: [closeWhile(() => closing !== undefined), takeNotes(metrics, logRequests(logger)), traceRequests(), ...guardAccess(access)],
+    ...(hasOwnPort ? {} : { metrics: metrics.show() }),
+    log: reportError,
+  });
+  const timeouts = options.timeouts ?? defaultTimeouts;
+  const open = async (handler: typeof app, port: number) => {
+    const server = createHttpServer(handler, timeouts, () => metrics.countBroken());
+    const url = await listen(server, options.host, port);
+    server.on('error', (error) => logger.error(`the HTTP server reports: ${error.message}`));
+    return { server, url };
+  };
+  const main = await open(app, options.port).catch((error: unknown) => {
+    metrics.close();
+    throw error;
+  });
+  let beside: typeof main | undefined;
+  if (hasOwnPort) {
+    try {
+      beside = await open(createMetricsApp(metrics, access, reportError), options.metricsPort);
+    } catch (error) {
+      metrics.close();
+      main.server.close();
+      throw error;
+    }
+  }
+
+  const loading = new AbortController();
+  const loaded = loadAll(models, loading.signal);
+  loaded.catch(() => undefined);
   const close = async () => {
-    slot.empty('stopping');
+    const rerankers = models.map(({ slot }) => slot.loaded);
+    for (const { slot } of models) slot.stop();
     loading.abort();
-    const drained = await drain(server, options.drainLimitMs ?? 25_000);
-    await loaded.then(
-      (reranker) => reranker.close(),
-      () => undefined,
-    );
+    const drained = await drain(main.server, options.drainLimitMs ?? 25_000);
+    await loaded.catch(() => undefined);
+    await Promise.all(rerankers.map((reranker) => reranker?.close()));
+    // Whoever watches the drain sees it to its end.
+    if (beside) await drain(beside.server, 0);
+    metrics.close();
     return drained;
   };
-  let closing: Promise<boolean> | undefined;
-  return { url, ready, close: () => (closing ??= close()) };
+  return { url: main.url, metricsUrl: beside?.url, ready: loaded, close: () => (closing ??= close()) };
 }
 
-/** Loads tokeniser and engine side by side; when one fails the other is given up. */
-async function loadReranker(options: ServeOptions, parts: ServeParts, loading: AbortController) {
-  const { modelDir, model, maxLength, dtype, maxBatchTokens } = options;
-  const { kind, architecture, truncate, chatTemplate, escapeSpecialTokens, tokenizerWorkers: workers, media } = options;
-  const ofEncoder = { kind, architecture, modelDir, truncate, chatTemplate, escapeSpecialTokens, workers, media };
-  const encoding = parts.createEncoder({ ...ofEncoder, maxLength });
-  const spawning = parts.spawnEngine(
-    {
-      modelDir,
-      model,
-      maxLength,
-      ...(dtype === undefined ? {} : { dtype }),
-      ...(maxBatchTokens === undefined ? {} : { maxBatchTokens }),
+async function loadAll(models: readonly ServedModel[], stop: AbortSignal): Promise<EngineInfo[]> {
+  const infos = [];
+  for (const model of models) infos.push(await model.load(stop));
+  return infos;
+}
+
+/** Requests are refused unread while no model has room for them. */
+function admit(models: readonly ServedModel[], { maxBodyBytes = defaultMaxBodyBytes, ...options }: ServeOptions) {
+  const sees = options.models.some(({ kind }) => kind === 'vl-decoder');
+  return new Admission({
+    maxHeldBytes: heldBodies * maxBodyBytes,
+    ...(sees && { maxRequests: maxMediaRequests }),
+    refusal: ({ res }) => {
+      const group = res && callerOf(res);
+      const refusals = models.filter(({ ready }) => ready).map((model) => model.refusal(group));
+      return refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
     },
-    { signal: loading.signal },
-  );
-  try {
-    let [encoder, engine] = await Promise.all([encoding, spawning]);
-    const fits = engine.info.maxTokens - tokensBeyond(kind);
-    if (fits < maxLength) {
-      // The adapter binds less than the model reads: pairs are cut to what it does.
-      await encoder.close();
-      encoder = await parts.createEncoder({ ...ofEncoder, maxLength: fits });
-    }
-    if (encoder.prompt !== undefined) options.log?.(`prompt   ${encoder.prompt}`);
-    return { engine, reranker: parts.createReranker({ engine, encoder }) };
-  } catch (error) {
-    loading.abort();
-    const settled = await Promise.allSettled([encoding, spawning]);
-    await Promise.all(settled.map((part) => (part.status === 'fulfilled' ? part.value.close() : undefined)));
-    throw error;
-  }
+  });
+}
+
+/** Clients that keep their connections would hold up the drain, and meet a reset when it ends. */
+function closeWhile(stopping: () => boolean): RequestHandler {
+  return (_request, response, next) => {
+    if (stopping()) response.setHeader('Connection', 'close');
+    next();
+  };
 }
 
 /** @returns the address with the port that was taken */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WgrankError, type ErrorCode } from '../errors.ts';
 import type { Engine, EngineInfo, EnginePair, EngineStats } from '../rerank/engine.ts';
 import type { EngineProcess } from './engine-process.ts';
+import { EngineStandby } from './engine-standby.ts';
 import { ReplayQueue, type Call } from './replay-queue.ts';
 import { RestartPolicy, type RestartLimits } from './restart-policy.ts';
 import { endProcess, startEngine, type StartedEngine } from './start-engine.ts';
@@ -13,8 +14,11 @@ import { endProcess, startEngine, type StartedEngine } from './start-engine.ts';
 export type SupervisedState = 'ready' | 'restarting' | 'broken' | 'stopped';
 
 export interface SupervisionOptions {
-  /** Starts a process and loads the model in it; gives up when the signal says so. */
-  spawn(signal: AbortSignal): Promise<EngineProcess>;
+  /**
+   * Starts a process and loads the model in it; gives up when the signal says so.
+   * @param standby for `spawnEngine`: the next process may have booted already
+   */
+  spawn(signal: AbortSignal, standby: EngineStandby): Promise<EngineProcess>;
   /** Gives up the first start. */
   readonly signal?: AbortSignal;
   /** How often a call is sent again at the most. Its last attempt has the process for itself. Default 2. */
@@ -51,6 +55,7 @@ export class SupervisedEngine implements Engine {
   readonly #policy: RestartPolicy;
   readonly #queue: ReplayQueue;
   readonly #closing = new AbortController();
+  readonly #standby: EngineStandby;
   readonly #loadLimitMs: number;
   /** Of the first process: what callers were told. */
   readonly #first: EngineInfo;
@@ -66,14 +71,16 @@ export class SupervisedEngine implements Engine {
 
   /** @throws WgrankError whatever the first start throws: it is not repeated */
   static async start(options: SupervisionOptions): Promise<SupervisedEngine> {
-    const { spawn, hangMs } = options;
+    const { hangMs, signal = new AbortController().signal } = options;
+    const standby = new EngineStandby();
     const began = performance.now();
-    const started = await startEngine({ spawn, hangMs, signal: options.signal ?? new AbortController().signal });
-    return new SupervisedEngine(options, started, performance.now() - began);
+    const started = await startEngine({ spawn: (given) => options.spawn(given, standby), hangMs, signal });
+    return new SupervisedEngine(options, standby, started, performance.now() - began);
   }
 
-  private constructor(options: SupervisionOptions, first: StartedEngine, loadMs: number) {
+  private constructor(options: SupervisionOptions, standby: EngineStandby, first: StartedEngine, loadMs: number) {
     this.#options = options;
+    this.#standby = standby;
     this.#policy = new RestartPolicy(options.limits);
     this.#loadLimitMs = Math.max(loadPatience.leastMs, loadPatience.times * loadMs);
     this.#queue = new ReplayQueue(options.maxReplays ?? 2, (call) => this.#abandon(call));
@@ -142,7 +149,7 @@ export class SupervisedEngine implements Engine {
     for (const call of running?.calls.keys() ?? []) call.reject(closed());
     running?.calls.clear();
     this.#queue.rejectAll(closed());
-    await Promise.all([running?.engine.close(), this.#restarting]);
+    await Promise.all([running?.engine.close(), this.#restarting, this.#standby.close()]);
   }
 
   #enter(state: SupervisedState, reason: string): void {
@@ -159,6 +166,7 @@ export class SupervisedEngine implements Engine {
     void running.watch.hung.then((reason) => this.#lose(running, reason));
     this.#enter('ready', 'the engine answers');
     this.#pump();
+    this.#standby.prepare();
   }
 
   /** Sends what waits to the process. */
@@ -232,7 +240,8 @@ export class SupervisedEngine implements Engine {
   /** Starts processes until one answers. */
   async #restart(lost: EngineProcess): Promise<void> {
     const { signal } = this.#closing;
-    const { spawn, hangMs } = this.#options;
+    const { hangMs } = this.#options;
+    const spawn = (given: AbortSignal) => this.#options.spawn(given, this.#standby);
     await endProcess(lost);
     while (!signal.aborted) {
       try {

@@ -50,8 +50,8 @@ describe('every flag has a twin in the environment', () => {
 
   /** Of each flag a value, and what it becomes. */
   const values: Record<string, [string, (flags: ServeFlags) => unknown, unknown]> = {
-    'model-path': ['a, b/c@main', (flags) => [flags.modelPath, flags.modelPaths], ['a', ['a', 'b/c@main']]],
-    revision: ['abc', (flags) => flags.modelPath, 'tiny-bge-reranker@abc'],
+    'model-path': ['a, b/c@main', (flags) => flags.modelPaths, ['a', 'b/c@main']],
+    revision: ['abc', (flags) => flags.modelPaths, ['tiny-bge-reranker@abc']],
     dtype: ['half', (flags) => flags.dtype, 'f16'],
     'max-length': ['99', (flags) => flags.maxLength, 99],
     'no-truncate': ['true', (flags) => flags.truncate, false],

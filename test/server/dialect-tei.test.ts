@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Admission } from '../../src/server/admission.ts';
 import { ask, get, post, probability } from './dialects.ts';
 import { createFakeReranker, startApp, type RunningApp } from './fake-reranker.ts';
 
@@ -14,7 +15,7 @@ beforeAll(async () => {
     maxDocuments: 20,
     truncate: false,
     tokenizerWorkers: 3,
-    maxConcurrentRequests: 512,
+    admission: new Admission({ maxHeldBytes: 2 ** 26, maxRequests: 512 }),
   });
 });
 afterAll(() => app.close());

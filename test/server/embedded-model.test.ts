@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createReranker } from '../../src/rerank/create-reranker.ts';
 import { spawnEngine } from '../../src/server/engine-process.ts';
 import type { RerankAnswerItem } from '../../src/server/rerank-route.ts';
-import { serve, type RunningServer } from '../../src/server/serve.ts';
+import type { RunningServer } from '../../src/server/serve.ts';
+import { serveOne } from './serve-one.ts';
 import { createEncoder } from '../../src/text/create-encoder-node.ts';
 import { postRerank } from './fake-reranker.ts';
 
@@ -21,12 +22,10 @@ const logitTolerance = 5e-4;
 
 let server: RunningServer;
 beforeAll(async () => {
-  server = await serve(
+  server = await serveOne(
     {
       modelDir: new URL('../../weights/tiny-bge-reranker', import.meta.url).pathname,
       model: 'tiny-bge-reranker',
-      host: '127.0.0.1',
-      port: 0,
       kind: 'cross-encoder',
       architecture: 'XLMRobertaForSequenceClassification',
       maxLength: 512,

@@ -4,7 +4,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createReranker } from '../../src/rerank/create-reranker.ts';
 import { spawnEngine } from '../../src/server/engine-process.ts';
 import type { RerankAnswerItem } from '../../src/server/rerank-route.ts';
-import { serve, type RunningServer } from '../../src/server/serve.ts';
+import type { RunningServer } from '../../src/server/serve.ts';
+import { serveOne } from './serve-one.ts';
 import { createEncoder } from '../../src/text/create-encoder-node.ts';
 import { postRerank } from './fake-reranker.ts';
 
@@ -63,14 +64,12 @@ function serverOf(setup: Setup): Promise<RunningServer> {
 
 async function start(setup: Setup): Promise<RunningServer> {
   const { maxLength, ...more } = setups[setup];
-  const server = await serve(
+  const server = await serveOne(
     {
       modelDir,
       model: 'tiny-qwen3-reranker',
       kind: 'text-decoder',
       architecture: 'Qwen3ForCausalLM',
-      host: '127.0.0.1',
-      port: 0,
       maxLength,
       truncate: true,
       tokenizerWorkers: 1,

@@ -7,7 +7,8 @@ import { createReranker } from '../../src/rerank/create-reranker.ts';
 import type { Content, ContentPart } from '../../src/rerank/reranker.ts';
 import { spawnEngine } from '../../src/server/engine-process.ts';
 import type { RerankAnswerItem } from '../../src/server/rerank-route.ts';
-import { serve, type RunningServer } from '../../src/server/serve.ts';
+import type { RunningServer } from '../../src/server/serve.ts';
+import { serveOne } from './serve-one.ts';
 import { pictures, vlFixture, vlModel } from '../support/vl-requests.ts';
 import { postRerank } from './fake-reranker.ts';
 
@@ -21,14 +22,12 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 async function start(maxLength: number): Promise<RunningServer> {
-  const started = await serve(
+  const started = await serveOne(
     {
       modelDir: vlModel,
       model: 'tiny-qwen3-vl-reranker',
       kind: 'vl-decoder',
       architecture: 'Qwen3VLForConditionalGeneration',
-      host: '127.0.0.1',
-      port: 0,
       maxLength,
       truncate: true,
       tokenizerWorkers: 1,

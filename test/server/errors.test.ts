@@ -19,7 +19,7 @@ describe('the two tables', () => {
 
   test.each(codes)('%s', async (code) => {
     const { status, type } = errorStatuses[code];
-    expect([400, 429, 499, 500, 503]).toContain(status);
+    expect([400, 429, 499, 500, 503, 504]).toContain(status);
     const response = await postRerank(app.url, { query: `throw:${code}`, documents: ['a'] });
     const body = (await response.json()) as { message: string };
     expect(response.status).toBe(status);

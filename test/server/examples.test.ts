@@ -5,7 +5,8 @@ import { createRequestEncoder } from '../../src/rerank/create-request-encoder-no
 import { createReranker } from '../../src/rerank/create-reranker.ts';
 import { spawnEngine } from '../../src/server/engine-process.ts';
 import type { RerankAnswerItem } from '../../src/server/rerank-route.ts';
-import { serve, type RunningServer } from '../../src/server/serve.ts';
+import type { RunningServer } from '../../src/server/serve.ts';
+import { serveOne } from './serve-one.ts';
 import { vlModel } from '../support/vl-requests.ts';
 import { postRerank } from './fake-reranker.ts';
 
@@ -14,14 +15,12 @@ const scripts = readdirSync(folder);
 
 let server: RunningServer;
 beforeAll(async () => {
-  server = await serve(
+  server = await serveOne(
     {
       modelDir: vlModel,
       model: 'tiny-qwen3-vl-reranker',
       kind: 'vl-decoder',
       architecture: 'Qwen3VLForConditionalGeneration',
-      host: '127.0.0.1',
-      port: 0,
       maxLength: 10_240,
       truncate: true,
       tokenizerWorkers: 1,

@@ -1,5 +1,6 @@
 import type { LaunchParts } from '../../src/cli/launch.ts';
 import { WgrankError } from '../../src/errors.ts';
+import { createReranker } from '../../src/rerank/create-reranker.ts';
 import { spawnEngine, type EngineProcess } from '../../src/server/engine-process.ts';
 import { trouble } from '../support/fake-engine.ts';
 
@@ -32,23 +33,7 @@ export function createFakeParts(): FakeParts {
       const engineModule = new URL('../support/fake-engine.ts', import.meta.url);
       return (parts.engine = await spawnEngine(options, { ...spawn, engineModule }));
     },
-    createReranker: ({ engine, encoder }) => ({
-      info: engine.info,
-      async rerank(_query, documents, options = {}) {
-        if (!('encode' in encoder)) throw new TypeError('the fake encoder reads texts');
-        const pairs = await encoder.encode('', documents.map(String), options);
-        const logits = await engine.score(pairs, options.signal);
-        return Array.from(logits, (logit, index) => ({
-          index,
-          score: logit,
-          logit,
-          promptTokens: 1,
-          truncatedTokens: 0,
-        }));
-      },
-      stats: () => engine.stats(),
-      close: async () => void (await Promise.all([engine.close(), encoder.close()])),
-    }),
+    createReranker,
   };
   return parts;
 }

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HttpRefusal } from '../../src/server/error-answer.ts';
-import { parseJson, type BodyLimits } from '../../src/server/json-body.ts';
+import { type BodyLimits } from '../../src/server/json-body.ts';
+import { parseJson } from '../../src/server/json-parse.ts';
 
 const roomy: BodyLimits = { maxBodyBytes: 1e9, maxJsonDepth: 1e6, maxJsonKeys: 1e6, maxJsonValues: 1e6 };
 const bytesOf = (text: string) => new TextEncoder().encode(text);

@@ -13,7 +13,8 @@ const description: ModelDescription = {
   architecture: 'XLMRobertaForSequenceClassification',
   maxTokens: 512,
 };
-const facts: LaunchFacts = { flags, description, source: 'folder', url: 'http://127.0.0.1:30000' };
+const model = { path: 'm', description, source: 'folder' };
+const facts: LaunchFacts = { flags, models: [model], url: 'http://127.0.0.1:30000' };
 
 describe('the command line against the model', () => {
   test.each(['cross-encoder', 'text-decoder', 'vl-decoder'] as const)('%s without --is-embedding', (kind) => {
@@ -71,17 +72,18 @@ describe('the report', () => {
     expect(reportStart(facts)).toEqual([
       `wgrank ${readVersion()} · loading m (folder) · XLMRobertaForSequenceClassification, cross-encoder`,
     ]);
-    expect(reportReady(facts, { ...fakeInfo, warnings: [] }, 1234)).toEqual([
+    expect(reportReady(facts, [{ ...fakeInfo, warnings: [] }], 1234)).toEqual([
       'adapter  no adapter (fake) (software)',
       'weights  f32',
-      'limits   512 tokens a pair (longer ones are cut) · 16384 tokens a batch (a longer pair is one by itself) · 10 documents and 16777216 bytes a request',
-      "ready after 1.2 s at http://127.0.0.1:30000 · POST /v1/rerank answers with SGLang's bare array",
+      'limits   512 tokens a pair (longer ones are cut) · 16384 tokens a batch (a longer pair is one by itself)',
+      'requests 10 documents and 16777216 bytes',
+      "ready after 1.2 s at http://127.0.0.1:30000 · POST /v1/rerank answers with SGLang's bare array · http://127.0.0.1:30000/docs shows all routes",
     ]);
   });
 
   test('everything there is to say', () => {
     const loud = { ...flags, host: '0.0.0.0', truncate: false, ignored: ['--tp 1', '--disable-radix-cache'] };
-    const start = reportStart({ ...facts, flags: loud, source: 'embedded', url: 'http://0.0.0.0:1' }).slice(1);
+    const start = reportStart({ flags: loud, models: [{ ...model, source: 'embedded' }], url: 'http://0.0.0.0:1' }).slice(1);
     expect(start).toEqual([
       'note: the embedded model has random weights; its scores show the path, not relevance',
       'no effect here: --tp 1, --disable-radix-cache',
@@ -92,8 +94,8 @@ describe('the report', () => {
       'no effect here: --chat-template x.jinja, --escape-special-tokens',
     ]);
     const decoder = { ...description, kind: 'text-decoder' } as const;
-    expect(reportStart({ ...facts, flags: prompted, description: decoder }).slice(1)).toEqual([]);
-    const ready = reportReady({ ...facts, flags: loud }, fakeInfo, 0).join('\n');
+    expect(reportStart({ ...facts, flags: prompted, models: [{ ...model, description: decoder }] }).slice(1)).toEqual([]);
+    const ready = reportReady({ ...facts, flags: loud }, [fakeInfo], 0).join('\n');
     expect(ready).toContain('(longer ones are refused)');
     expect(ready).toContain('warning: this engine is fake');
   });

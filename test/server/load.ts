@@ -1,13 +1,16 @@
-import { execFile } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 
 export interface LoadPlan {
   readonly url: string;
   readonly body: unknown;
   readonly headers?: Record<string, string>;
   readonly seconds: number;
+  /** The same load before it, which is not among the results. Default: none. */
+  readonly warmUpSeconds?: number;
   /** Arrivals per second, whatever the answers. Without: `connections` send one request after the other. */
   readonly perSecond?: number;
   readonly connections?: number;
@@ -23,17 +26,20 @@ export interface LoadResult {
   readonly retryAfterMs?: number;
 }
 
-/** Requests before the clock starts; they are not among the results. */
-export const warmUpRequests = 3;
-
-/** Runs a load in a process of its own, so that it does not share the server's event loop. */
-export async function runLoad(plan: LoadPlan): Promise<LoadResult[]> {
+/**
+ * Runs a load in a process of its own, so that it does not share the server's event loop.
+ * @param onMeasure called when the warm-up is over, and when the last answer has come
+ */
+export async function runLoad(plan: LoadPlan, onMeasure: () => void = () => undefined): Promise<LoadResult[]> {
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const child = fileURLToPath(new URL('./load-child.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', tsx, child, JSON.stringify(plan)], {
-    maxBuffer: 2 ** 28,
+  const child = fork(fileURLToPath(new URL('./load-child.ts', import.meta.url)), [JSON.stringify(plan)], {
+    execArgv: ['--import', tsx],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
-  return JSON.parse(stdout) as LoadResult[];
+  child.on('message', onMeasure);
+  const [output, [code]] = await Promise.all([text(child.stdout!), once(child, 'exit')]);
+  if (code !== 0) throw new Error(`the load ended with ${code}`);
+  return JSON.parse(output) as LoadResult[];
 }
 
 /** @param part e.g. 0.99 */
@@ -42,13 +48,8 @@ export function percentile(results: readonly LoadResult[], part: number): number
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN;
 }
 
-/** Answers per second in the best window of so many seconds: whatever else runs on the machine only makes others worse. */
-export function bestRate(results: readonly LoadResult[], seconds: number): number {
-  const ends = results.map(({ sentAt, ms }) => sentAt + ms).toSorted((a, b) => a - b);
-  let most = 0;
-  for (let first = 0, next = 0; next < ends.length; next++) {
-    while (ends[next]! - ends[first]! > seconds * 1000) first++;
-    most = Math.max(most, next - first + 1);
-  }
-  return most / seconds;
+/** Answers per second, from the first to the last. */
+export function rate(results: readonly LoadResult[]): number {
+  const ends = results.map(({ sentAt, ms }) => sentAt + ms);
+  return (1000 * results.length) / ends.reduce((latest, end) => Math.max(latest, end), 0);
 }

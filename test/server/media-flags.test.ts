@@ -10,6 +10,7 @@ import { run } from '../../src/cli/run.ts';
 import type { ServeFlags } from '../../src/cli/serve-flags.ts';
 import { defaultBodyBytes } from '../../src/server/app.ts';
 import { fakeInfo } from '../support/fake-engine.ts';
+import { recordingLogger } from '../support/recording-logger.ts';
 import { plainFlags } from '../support/serve-flags.ts';
 import { createFakeParts } from './fake-parts.ts';
 import { createFakeReranker, postRerank, startApp } from './fake-reranker.ts';
@@ -84,8 +85,7 @@ describe('flags for pictures and clips', () => {
 const description = { kind: 'vl-decoder', architecture: 'Qwen3VLForConditionalGeneration', maxTokens: 4096 } as const;
 const facts = (flags: Partial<ServeFlags>, kind: 'cross-encoder' | 'text-decoder' | 'vl-decoder'): LaunchFacts => ({
   flags: { ...plainFlags, ...flags },
-  description: { ...description, kind },
-  source: 'folder',
+  models: [{ path: 'm', description: { ...description, kind }, source: 'folder' }],
   url: 'http://127.0.0.1:1',
 });
 
@@ -113,11 +113,11 @@ describe('the report', () => {
     ['vl-decoder', 507, 64 * 2 ** 20],
   ] as const)('says the limits of a %s', (kind, tokens, bytes) => {
     expect(defaultBodyBytes(kind)).toBe(bytes);
-    const ready = reportReady(facts({}, kind), { ...fakeInfo, kind }, 0).join('\n');
+    const ready = reportReady(facts({}, kind), [{ ...fakeInfo, kind }], 0).join('\n');
     expect(ready).toContain(`limits   ${tokens} tokens a pair (longer ones are cut)`);
-    expect(ready).toContain(`10 documents and ${bytes} bytes a request`);
-    const stated = reportReady(facts({ maxBodyBytes: 5000 }, kind), { ...fakeInfo, kind }, 0).join('\n');
-    expect(stated).toContain('10 documents and 5000 bytes a request');
+    expect(ready).toContain(`10 documents and ${bytes} bytes`);
+    const stated = reportReady(facts({ maxBodyBytes: 5000 }, kind), [{ ...fakeInfo, kind }], 0).join('\n');
+    expect(stated).toContain('10 documents and 5000 bytes');
   });
 
   test('the example shows its documents, which a model that sees does not send back', async () => {
@@ -136,11 +136,11 @@ async function start(kind: 'cross-encoder' | 'vl-decoder', flags: Partial<ServeF
   const before = process.listeners('SIGTERM');
   let say!: (line: string) => void;
   const ready = new Promise<string>((resolve) => (say = resolve));
-  const log = (line: string) => {
+  const logger = recordingLogger((line) => {
     const [, url] = /^ready after .* at (\S+)/.exec(line) ?? [];
     if (url !== undefined) say(url);
-  };
-  const output = { log, print: () => undefined };
+  });
+  const output = { logger, print: () => undefined };
   const launched = launch({ ...plainFlags, port: 0, maxDocuments: 10, ...flags }, parts, output);
   const url = await ready;
   const stop = process.listeners('SIGTERM').find((listener) => !before.includes(listener))!;
@@ -158,7 +158,7 @@ async function start(kind: 'cross-encoder' | 'vl-decoder', flags: Partial<ServeF
 async function statusOf(url: string, bytes: number): Promise<number | undefined> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   socket.write(
-    `POST /v1/rerank HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n{`,
+    `POST /v1/rerank HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n{`,
   );
   const answer = once(socket, 'data').then(([data]) => Number(String(data).slice(9, 12)));
   const status = await Promise.race([answer, sleep(150, undefined)]);

@@ -6,7 +6,8 @@ import type { ScoreOptions } from '../../src/rerank/rerank-phase.ts';
 import { guardAccess } from '../../src/server/access.ts';
 import { ApiKeys } from '../../src/server/api-keys.ts';
 import { answerErrors, refuseUnknownRoute } from '../../src/server/error-answer.ts';
-import { nameRoute, notesOf, takeNotes, type RequestListener } from '../../src/server/request-notes.ts';
+import { localsOf } from '../../src/server/request-locals.ts';
+import { notesOf, takeNotes, type RequestListener } from '../../src/server/request-notes.ts';
 import { traceRequests } from '../../src/server/tracing.ts';
 import { fakeInfo } from '../support/fake-engine.ts';
 import { listen } from './guarded-app.ts';
@@ -45,6 +46,14 @@ const answer: RequestHandler = async (request, response) => {
   response.json(await reranker.rerank(query, documents, { observe: notesOf(response).observe }));
 };
 
+/** As the app does for each of its routes. */
+function nameRoute(route: string, scoring = false): RequestHandler {
+  return (_request, response, next) => {
+    Object.assign(localsOf(response), { route, scoring });
+    next();
+  };
+}
+
 export interface ObservedOptions {
   readonly listeners: readonly RequestListener[];
   readonly apiKeys?: readonly string[];
@@ -56,7 +65,7 @@ export async function startObserved({ listeners, apiKeys = [], log = () => undef
   const app = express();
   app.use(takeNotes(...listeners), traceRequests());
   app.use(guardAccess({ host: '127.0.0.1', keys: new ApiKeys(apiKeys) }));
-  app.post('/v1/rerank', nameRoute('/v1/rerank', 'scoring'), express.json({ limit: '1mb' }), answer);
+  app.post('/v1/rerank', nameRoute('/v1/rerank', true), express.json({ limit: '1mb' }), answer);
   app.get('/v1/models/*id', nameRoute('/v1/models/*id'), (_request, response) => void response.json({}));
   app.get('/health', nameRoute('/health'), (_request, response) => void response.json({}));
   app.get('/hang', nameRoute('/hang'), () => undefined);

@@ -4,10 +4,12 @@ import { launch } from '../../src/cli/launch.ts';
 import type { ServeFlags } from '../../src/cli/serve-flags.ts';
 import { WgrankError } from '../../src/errors.ts';
 import { createReranker } from '../../src/rerank/create-reranker.ts';
-import { serve, type RunningServer } from '../../src/server/serve.ts';
+import type { RunningServer } from '../../src/server/serve.ts';
+import { serveOne } from './serve-one.ts';
 import { createEncoder, type EncoderOptions } from '../../src/text/create-encoder-node.ts';
 import type { EncodeOptions } from '../../src/text/encoded-pair.ts';
 import { loadEngine } from '../support/fake-engine.ts';
+import { recordingLogger } from '../support/recording-logger.ts';
 import { plainFlags } from '../support/serve-flags.ts';
 import { closeAll, modelFolder } from '../text/model-folder.ts';
 import { createFakeParts } from './fake-parts.ts';
@@ -22,14 +24,12 @@ afterAll(closeAll);
 /** A server with the real encoder of a decoder in front of the fake engine. */
 async function start(template: string | undefined, options: { maxLength?: number; truncate?: boolean } = {}) {
   const modelDir = modelFolder(template === undefined ? {} : { 't.jinja': template });
-  const server = await serve(
+  const server = await serveOne(
     {
       modelDir,
       model: 'fake',
       kind: 'text-decoder',
       architecture: 'Qwen3ForCausalLM',
-      host: '127.0.0.1',
-      port: 0,
       maxLength: 8192,
       truncate: true,
       tokenizerWorkers: 1,
@@ -149,7 +149,7 @@ describe('the command line', () => {
         throw refused;
       },
     };
-    const quiet = { log: () => undefined, print: () => undefined };
+    const quiet = { logger: recordingLogger(() => undefined), print: () => undefined };
     await expect(launch({ ...plainFlags, ...changed }, parts, quiet)).rejects.toBe(refused);
     return seen!;
   }

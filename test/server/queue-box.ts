@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import type { WgrankError } from '../../src/errors.ts';
 import type { EnginePair } from '../../src/rerank/engine.ts';
-import { FairQueue, type CallOptions, type FairQueueOptions } from '../../src/server/fair-queue.ts';
+import type { ScoreOptions } from '../../src/rerank/rerank-phase.ts';
+import { FairQueue, type FairQueueOptions } from '../../src/server/fair-queue.ts';
 import { fakeLogit } from '../support/fake-engine.ts';
 import { FakeClock } from './fake-clock.ts';
 import { StubEngine, type StubOptions } from './stub-engine.ts';
@@ -24,7 +25,7 @@ export function openQueue(options: FairQueueOptions = {}, stub: StubOptions = {}
   const info = { maxBatchTokens: batch, ...stub.info };
   const engine = new StubEngine({ clock, serviceMs, ...stub, info });
   const queue = new FairQueue(engine, { clock, ...options });
-  const call = (pairs: readonly EnginePair[], callOptions?: CallOptions, signal?: AbortSignal): Watched => {
+  const call = (pairs: readonly EnginePair[], callOptions?: ScoreOptions, signal?: AbortSignal): Watched => {
     const watched: Watched = { pairs, promise: queue.score(pairs, signal, callOptions) };
     const end = () => void (watched.at = clock.now());
     watched.promise.then(

@@ -40,24 +40,50 @@ describe('while the model loads', () => {
   });
 });
 
-test('ready once the slot is filled, not ready once it is emptied, and ready again with the next model', async () => {
+test('ready once the slot is filled', async () => {
   slot.fill(createFakeReranker());
   const ready = await get('/ready');
   expect([ready.status, await ready.json()]).toEqual([200, { status: 'ready' }]);
   expect((await fetch(`${app.url}/ready`, { method: 'HEAD' })).status).toBe(200);
   expect((await ask()).status).toBe(200);
-  slot.empty('failed');
-  await expectUnavailable(await get('/ready'), 'The engine has stopped: the server has to be restarted.', false);
-  await expectUnavailable(await ask(), 'The engine has stopped: the server has to be restarted.', false);
-  expect((await get('/health')).status).toBe(200);
-  slot.fill(createFakeReranker());
-  expect((await get('/ready')).status).toBe(200);
 });
 
-test('stopping is final: a model that finishes loading late does not reopen the door', async () => {
-  slot.empty('stopping');
+test('while the engine is started again: not ready, but requests wait for it; lost again and again: 503', async () => {
   slot.fill(createFakeReranker());
-  slot.empty('failed');
+  slot.mark('restarting');
+  await expectUnavailable(await get('/ready'), 'The engine is being started again. Please retry later.');
+  expect((await ask()).status).toBe(200);
+  slot.mark('broken');
+  const broken = 'The engine was lost several times and is being started again. Please retry later.';
+  await expectUnavailable(await get('/ready'), broken);
+  await expectUnavailable(await ask(), broken);
+  expect((await get('/health')).status).toBe(200);
+  expect((await get('/v1/models')).status).toBe(200);
+  slot.mark('ready');
+  expect((await get('/ready')).status).toBe(200);
+  expect((await ask()).status).toBe(200);
+});
+
+test('a model that could not be loaded is nothing to wait for', async () => {
+  slot.fail();
+  slot.mark('ready');
+  const message = 'The model could not be loaded: the server has to be restarted.';
+  await expectUnavailable(await get('/ready'), message, false);
+  await expectUnavailable(await ask(), message, false);
+  expect((await get('/health')).status).toBe(200);
+});
+
+test('stopping is final: not ready, but what still comes is answered; a model that loads late does not reopen the door', async () => {
+  const stopping = 'The server is shutting down.';
+  slot.fill(createFakeReranker());
+  slot.stop();
+  slot.mark('ready');
+  slot.fail();
   expect(slot.readiness).toBe('stopping');
-  await expectUnavailable(await ask(), 'The server is shutting down.');
+  await expectUnavailable(await get('/ready'), stopping);
+  expect((await ask()).status).toBe(200);
+  const late = new RerankerSlot();
+  late.stop();
+  late.fill(createFakeReranker());
+  expect(() => late.take()).toThrow(stopping);
 });

@@ -33,18 +33,17 @@ const documents = ['1 a', 'x'.repeat(600)];
 test.each([
   ['/rerank', '/rerank', undefined],
   ['/cohere/v2/rerank', '/v2/rerank', 'cohere'],
-])('what stands before routes sees the route of %s, and learns what was ranked', async (path, route, dialect) => {
+])('what stands before routes sees the route of %s, and that the model works for it', async (path, route, dialect) => {
   const { body } = await post(app.url + path, { query: 'q', documents, top_n: 1 });
   expect(body.id).toBe('the-id');
-  const ranked = { documents: 2, promptTokens: 4 + 512, truncatedDocuments: 1, model: 'a/model' };
-  expect(seen).toEqual([{ path: route, locals: expect.objectContaining({ route, ranked }) }]);
+  expect(seen).toEqual([{ path: route, locals: expect.objectContaining({ route, scoring: true }) }]);
   expect(seen[0]!.locals.dialect).toBe(dialect);
   expect(reranker.calls[0]!.options.observe).toBe(observe);
 });
 
 test('scores count too', async () => {
   await post(`${app.url}/score`, { text_1: 'q', text_2: documents });
-  expect(seen[0]!.locals).toMatchObject({ route: '/score', ranked: { documents: 2, truncatedDocuments: 1 } });
+  expect(seen[0]!.locals).toMatchObject({ route: '/score', scoring: true });
   expect(reranker.calls[0]!.options.observe).toBe(observe);
 });
 
@@ -54,6 +53,7 @@ test('a route has the same name under every method and id; what is none has no n
   await get(`${app.url}/nowhere`);
   await get(`${app.url}/jina/`);
   expect(seen.map(({ locals }) => locals.route)).toEqual(['/v1/models/*id', '/v1/models/*id', undefined, undefined]);
+  expect(seen.some(({ locals }) => locals.scoring)).toBe(false);
 });
 
 test.each<[string, unknown]>([

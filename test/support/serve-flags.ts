@@ -3,7 +3,6 @@ import { ApiKeys } from '../../src/server/api-keys.ts';
 
 /** Flags of a plain launch, for tests that change one or two. */
 export const plainFlags: ServeFlags = {
-  modelPath: 'm',
   modelPaths: ['m'],
   host: '127.0.0.1',
   port: 30000,

@@ -24,9 +24,9 @@ export function countOf(body: unknown, field: string): number {
 
 // Python's str.strip() set, which is not String.prototype.trim's: it has \x1c-\x1f and \x85 and lacks \ufeff.
 // oxlint-disable-next-line no-control-regex -- the set holds four control characters
-const whitespaceOnly = /^[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$/;
+const otherThanWhitespace = /[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
 
-export const isBlank = (value: Content): boolean => typeof value === 'string' && whitespaceOnly.test(value);
+export const isBlank = (value: Content): boolean => typeof value === 'string' && !otherThanWhitespace.test(value);
 
 /** source: sglang serving_rerank.py `_validate_request`, texts byte for byte; list contents are not looked into. */
 export function refuseEmptyQuery(query: Content): void {

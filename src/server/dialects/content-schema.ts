@@ -1,11 +1,14 @@
 import { z } from 'zod';
-import { expected, text, wholeNumber } from './lax-values.ts';
+import { expected, listOf, text, wholeNumber } from './lax-values.ts';
 
 const patches = { max_dynamic_patch: wholeNumber.nullish(), min_dynamic_patch: wholeNumber.nullish() };
 /** A file, or what SGLang does not have: the clip's frames as pictures. */
-const clip = z.union([text, z.array(text).min(1, { error: 'Value error, a clip needs at least one picture.' })], {
-  error: expected('a valid string or a list of pictures'),
-});
+const clip = z.union(
+  [text, listOf(text).refine((list) => list.length > 0, { error: 'Value error, a clip needs at least one picture.' })],
+  {
+    error: expected('a valid string or a list of pictures'),
+  },
+);
 const rate = z
   .number({ error: expected('a valid number') })
   .positive({ error: 'Value error, fps should be larger than 0.' });
@@ -25,5 +28,5 @@ export const part = z.discriminatedUnion(
   { error: expected("a content part whose type is 'text', 'image_url' or 'video_url'") },
 );
 
-export const parts = z.array(part);
+export const parts = listOf(part);
 export const content = z.union([text, parts], { error: expected('a valid string or a list of content parts') });

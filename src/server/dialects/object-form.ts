@@ -7,7 +7,7 @@ import {
   type RequestLimits,
 } from './content-checks.ts';
 import type { Ranked, RankRequest } from './dialect.ts';
-import { countFrom, expected, text, wholeNumber, yesOrNo } from './lax-values.ts';
+import { countFrom, expected, listOf, text, wholeNumber, yesOrNo } from './lax-values.ts';
 import { looseContent, looseContents, toContent, toList, type ContentRules } from './loose-content.ts';
 import { readBody } from './schema-refusal.ts';
 
@@ -22,7 +22,7 @@ export const rankBody = z.looseObject(
     top_n: countFrom(0).nullish().meta({ description: 'Keep the best n; 0 or null: all.' }),
     top_k: countFrom(0).nullish().meta({ description: 'Voyage’s name of top_n.' }),
     return_documents: yesOrNo,
-    rank_fields: z.array(text, { error: expected('a valid list') }).nullish(),
+    rank_fields: listOf(text).nullish(),
     instruction: text.nullish().meta({ description: 'Task instruction of a decoder’s prompt.' }),
     instruct: text.nullish().meta({ description: 'SGLang’s name of instruction.' }),
     chat_template_kwargs: z.looseObject({ instruction: z.unknown() }).partial().nullish(),

@@ -8,7 +8,7 @@ import {
   refuseUndefinedCharacters,
   type RequestLimits,
 } from './content-checks.ts';
-import { expected, text, wholeNumber, yesOrNo } from './lax-values.ts';
+import { expected, listOf, text, wholeNumber, yesOrNo } from './lax-values.ts';
 import { readBody } from './schema-refusal.ts';
 import type { ScoreRequest } from './vllm-score.ts';
 
@@ -16,7 +16,7 @@ export const sglangScoreBody = z.looseObject(
   {
     query: text,
     items: z.union([text, z.array(text)], { error: expected('a valid string or list') }),
-    label_token_ids: z.array(wholeNumber, { error: expected('a valid list') }).nullish(),
+    label_token_ids: listOf(wholeNumber).nullish(),
     apply_softmax: yesOrNo,
     item_first: yesOrNo,
     model: text.nullish(),
