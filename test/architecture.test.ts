@@ -33,7 +33,7 @@ function importsOf(file: string): string[] {
 
 // From the bottom up; folders on one floor do not import each other. errors.ts lies below them all.
 const floors = [
-  ['errors'],
+  ['errors', 'process'],
   ['gpu'],
   ['tensor'],
   ['graph'],
@@ -42,7 +42,7 @@ const floors = [
   ['nn'],
   ['models'],
   ['rerank'],
-  ['server', 'hub'],
+  ['server', 'hub', 'client'],
   ['cli', 'index'],
 ];
 const folderOf = (file: string) => path.posix.relative('src', file).split(/[/.]/)[0]!;
@@ -73,6 +73,20 @@ describe('the layer rule', () => {
       .filter(([, specifier]) => isBuiltin(specifier))
       .map(([file, specifier]) => `${file} imports ${specifier}`);
     expect(wrong, rule('The layer rule')).toEqual([]);
+  });
+
+  it('the client is for browsers too: no import from outside its folder, and nothing that only Node has', () => {
+    const files = sources.filter((file) => folderOf(file) === 'client');
+    expect(files.length).toBeGreaterThan(3);
+    const foreign = files.flatMap((file) =>
+      importsOf(file)
+        .filter((specifier) => !/^\.\/[\w-]+\.ts$/.test(specifier))
+        .map((specifier) => `${file} imports ${specifier}`),
+    );
+    const ofNode = files.filter((file) =>
+      /\b(?:Buffer|process|require|global|setImmediate|NodeJS)\b/.test(withoutComments(file)),
+    );
+    expect({ foreign, ofNode }, rule('The layer rule')).toEqual({ foreign: [], ofNode: [] });
   });
 
   it('Hugging Face’s tensor names stand in src/models only', () => {
