@@ -21,11 +21,16 @@ export async function rankExample(url: string, { print, log, key }: ExampleOutpu
   const endpoint = `${reachable(url)}/v1/rerank`;
   try {
     const body = JSON.stringify(request);
-    const headers = { 'content-type': 'application/json', ...(key !== undefined && { authorization: `Bearer ${key}` }) };
+    const headers = {
+      'content-type': 'application/json',
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+    };
     const response = await fetch(endpoint, { method: 'POST', headers, body });
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     // A Jina server has its results in an object.
-    const answer = (await response.json()) as RerankAnswerItem[] | { results: { index: number; relevance_score: number }[] };
+    const answer = (await response.json()) as
+      | RerankAnswerItem[]
+      | { results: { index: number; relevance_score: number }[] };
     const ranked = Array.isArray(answer)
       ? answer
       : answer.results.map(({ index, relevance_score: score }) => ({ index, score }));

@@ -48,7 +48,8 @@ describe('cohere-ai', () => {
   test.each(['', '/cohere'])('version 2 at %j', async (prefix) => {
     const client = new CohereClientV2({ token, environment: app.url + prefix });
     const answer = await client.rerank({ ...bodies, maxTokensPerDoc: 100 });
-    expect(answer.results).toEqual(found);
+    // Without the prefix it carries what other clients read, too.
+    expect(answer.results).toMatchObject(found);
     expect(answer.id).toMatch(/^[\da-f-]{36}$/);
     expect(answer.meta).toMatchObject({
       billedUnits: { searchUnits: 1 },

@@ -83,7 +83,11 @@ describe('the report', () => {
 
   test('everything there is to say', () => {
     const loud = { ...flags, host: '0.0.0.0', truncate: false, ignored: ['--tp 1', '--disable-radix-cache'] };
-    const start = reportStart({ flags: loud, models: [{ ...model, source: 'embedded' }], url: 'http://0.0.0.0:1' }).slice(1);
+    const start = reportStart({
+      flags: loud,
+      models: [{ ...model, source: 'embedded' }],
+      url: 'http://0.0.0.0:1',
+    }).slice(1);
     expect(start).toEqual([
       'note: the embedded model has random weights; its scores show the path, not relevance',
       'no effect here: --tp 1, --disable-radix-cache',
@@ -94,7 +98,9 @@ describe('the report', () => {
       'no effect here: --chat-template x.jinja, --escape-special-tokens',
     ]);
     const decoder = { ...description, kind: 'text-decoder' } as const;
-    expect(reportStart({ ...facts, flags: prompted, models: [{ ...model, description: decoder }] }).slice(1)).toEqual([]);
+    expect(reportStart({ ...facts, flags: prompted, models: [{ ...model, description: decoder }] }).slice(1)).toEqual(
+      [],
+    );
     const ready = reportReady({ ...facts, flags: loud }, [fakeInfo], 0).join('\n');
     expect(ready).toContain('(longer ones are refused)');
     expect(ready).toContain('warning: this engine is fake');

@@ -24,10 +24,7 @@ const plain: ModelOptions = {
 };
 const running: RunningServer[] = [];
 async function start(options: Partial<ServeOneOptions> = {}, other: Partial<ModelParts> = {}): Promise<RunningServer> {
-  const server = await serveOne(
-    { ...plain, logger, ...options },
-    { ...parts, ...other },
-  );
+  const server = await serveOne({ ...plain, logger, ...options }, { ...parts, ...other });
   running.push(server);
   server.ready.catch(() => undefined);
   return server;
@@ -41,8 +38,7 @@ afterEach(async () => {
 
 const statusOf = async (url: string) => (await fetch(url)).status;
 /** The engine has so many requests, after the one by which it proves itself. */
-const inFlight = (count: number) =>
-  expect.poll(async () => (await parts.engine!.stats()).batches).toBe(1 + count);
+const inFlight = (count: number) => expect.poll(async () => (await parts.engine!.stats()).batches).toBe(1 + count);
 const ask = (url: string, document: string) => postRerank(url, { query: 'q', documents: [document] });
 
 describe('start', () => {
@@ -138,7 +134,9 @@ test('a request that is not done in time is 504, and its work is given up', asyn
 test('a request for which there is no room is 429, and told when to come back', async () => {
   const server = await start({ maxQueueRequests: 1, maxBatchTokens: 1 });
   await server.ready;
-  const many = Array.from({ length: 50 }, () => postRerank(server.url, { query: 'q', documents: Array(10).fill('slow') }));
+  const many = Array.from({ length: 50 }, () =>
+    postRerank(server.url, { query: 'q', documents: Array(10).fill('slow') }),
+  );
   const answers = await Promise.all(many);
   const refused = answers.filter(({ status }) => status === 429);
   expect(refused.length).toBeGreaterThan(0);
@@ -232,7 +230,11 @@ describe('patience and broken HTTP', () => {
     ['no HTTP', 'hello\r\n\r\n', 400],
     ['a NUL in the request line', 'GET /\0 HTTP/1.1\r\n\r\n', 400],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],
-    ['length and chunks', 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
+    [
+      'length and chunks',
+      'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+      400,
+    ],
     ['a header of 64 KB', `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'a'.repeat(65536)}\r\n\r\n`, 431],
   ])('%s', async (_, text, status) => {
     const heard = await talk(server.url, text);

@@ -12,7 +12,7 @@ const url = process.argv[2]!;
 const atOnce = Number(process.argv[3]);
 const only = process.argv[4];
 /** The client's patience: tokenising 16 MB takes long, and a client that leaves is one of the worst. */
-const patienceMs = 3000;
+const patienceMs = 2000;
 
 /** @returns the status; `left` when the client lost its patience; 0 when the server closed without an answer */
 function send({ body, headers, chunkBytes, path = '/v1/rerank' }: WorstInput): Promise<number | 'left'> {

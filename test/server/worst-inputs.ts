@@ -48,7 +48,18 @@ export const worstInputs: Readonly<Record<string, () => Omit<WorstInput, 'name'>
       { return_documents: true },
     ),
   }),
-  '16 MB given back': () => ({ body: rerank('q', [repeat('a"', 10 * 2 ** 20)], { return_documents: true }) }),
+  '16 MB given back': () => ({
+    body: rerank('q', [{ text: 'd', note: repeat('a"', 10 * 2 ** 20) }], { return_documents: true }),
+    path: '/jina/v1/rerank',
+  }),
+  '1,000 objects given back': () => ({
+    body: rerank(
+      'q',
+      each(1000, (i) => ({ text: `${i}`, note: repeat('漢字', 16_000) })),
+      { return_documents: true },
+    ),
+    path: '/jina/v1/rerank',
+  }),
   '49,000 values': () => ({ body: rerank('q', ['d'], { more: each(49_000, (i) => `${i}${'x'.repeat(300)}`) }) }),
   '50,000 wrong values': () => ({
     body: rerank('q', ['d'], { rank_fields: each(49_000, (i) => i) }),

@@ -29,18 +29,21 @@ class LongList {
   }
 }
 
-export function listOf<T extends z.ZodType>(element: T) {
-  const hide = (sent: unknown) => (Array.isArray(sent) && sent.length > maxListed ? new LongList(sent.length) : sent);
-  const error = (issue: { input?: unknown }) =>
-    issue.input instanceof LongList
-      ? `List should have at most ${maxListed} items, not ${issue.input.length}`
-      : expected('a valid list')(issue);
-  return z.preprocess(hide, z.array(element, { error }));
-}
+const hideLongList = (sent: unknown) =>
+  Array.isArray(sent) && sent.length > maxListed ? new LongList(sent.length) : sent;
+
+const expectedList = (issue: { input?: unknown }) =>
+  issue.input instanceof LongList
+    ? `List should have at most ${maxListed} items, not ${issue.input.length}`
+    : expected('a valid list')(issue);
+
+/** A list of anything but documents, whose number has a limit of its own. */
+export const listOf = <T extends z.ZodType>(element: T) =>
+  z.preprocess(hideLongList, z.array(element, { error: expectedList }));
 
 /** A whole number of at least `min`. */
-export const countFrom = (min: number) =>
-  wholeNumber.refine((n) => n >= min, { error: `Input should be greater than or equal to ${min}` });
+export const countFrom = (min: number, error = `Input should be greater than or equal to ${min}`) =>
+  wholeNumber.refine((n) => n >= min, { error }).meta({ minimum: min });
 
 /** pydantic's lax mode: booleans, whole floats and decimal strings count as integers. */
 function readLaxInteger(value: unknown): unknown {

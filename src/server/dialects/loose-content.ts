@@ -12,7 +12,7 @@ const looseObject = z.looseObject({}).meta({
 
 /** Whatever clients send for a query or document: what it means is decided by `toContent`. */
 export const looseContent = z.union(
-  [text, z.array(z.unknown()).meta({ description: 'Content parts: text, image_url, video_url.' }), looseObject],
+  [text, z.array(z.unknown()).meta({ items: { $ref: '#/components/schemas/ContentPart' } }), looseObject],
   { error: expected('a valid string, an object or a list of content parts') },
 );
 export type LooseContent = z.output<typeof looseContent>;

@@ -31,8 +31,7 @@ export const rankBody = z.looseObject(
     max_tokens_per_doc: tokens,
     max_doc_length: tokens,
     max_tokens_per_query: tokens,
-    truncate_prompt_tokens: wholeNumber
-      .refine((n) => n >= -1, { error: 'Input should be greater than or equal to -1' })
+    truncate_prompt_tokens: countFrom(-1)
       .nullish()
       .meta({ description: 'Tokens of a pair at the most; -1: as many as the model reads.' }),
     truncation_side: z.literal(['left', 'right'], { error: expected("'left' or 'right'") }).nullish(),

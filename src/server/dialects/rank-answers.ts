@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ScoredDocument } from '../../rerank/reranker.ts';
 import type { Dialect, Ranked } from './dialect.ts';
 import { echoAsObject, metaOf, parseObjectForm, usageOf } from './object-form.ts';
 import { relevance } from './relevance.ts';
@@ -20,7 +21,13 @@ export const jinaAnswer = z.object({
   results,
   usage,
 });
-export const supersetAnswer = z.object({ ...jinaAnswer.shape, data: results, meta });
+const metaInfo = z.object({ prompt_tokens: z.int(), truncated_tokens: z.int(), logit: z.number() });
+export const supersetAnswer = z.object({
+  ...jinaAnswer.shape,
+  results: z.array(z.object({ ...item, document: z.unknown().optional(), meta_info: metaInfo })),
+  data: results,
+  meta,
+});
 export const cohereAnswer = z.object({ id: z.string(), results, meta });
 export const vllmAnswer = z.object({
   id: z.string(),
@@ -49,11 +56,20 @@ export function superset(returnDocuments: boolean): Dialect {
     parse: (body, limits) => parseObjectForm(body, limits, { anyObject: true }),
     format: (ranked) => ({
       ...jinaBody(ranked, returnDocuments),
+      results: items(ranked, returnDocuments, echoAsObject).map((one, i) => ({
+        ...one,
+        meta_info: metaInfoOf(ranked.scored[i]!),
+      })),
       // Texts that nobody asked for come once, those that were asked for where each client looks for them.
       data: items(ranked, false, asSent),
       meta: metaOf(ranked, '2'),
     }),
   };
+}
+
+/** As SGLang's answers have it. */
+function metaInfoOf({ promptTokens, truncatedTokens, logit }: ScoredDocument): z.infer<typeof metaInfo> {
+  return { prompt_tokens: promptTokens, truncated_tokens: truncatedTokens, logit };
 }
 
 /** Jina's own; Together's clients find here what they need, too. */

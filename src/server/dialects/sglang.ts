@@ -10,7 +10,7 @@ import {
 } from './content-checks.ts';
 import { content } from './content-schema.ts';
 import type { Dialect, Ranked, RankRequest } from './dialect.ts';
-import { expected, text, wholeNumber, yesOrNo } from './lax-values.ts';
+import { countFrom, expected, text, yesOrNo } from './lax-values.ts';
 import { finiteScore } from './relevance.ts';
 import { readBody } from './schema-refusal.ts';
 
@@ -19,9 +19,7 @@ export const sglangRankBody = z.object(
     query: content,
     documents: z.array(content, { error: expected('a valid list') }),
     instruct: text.nullish(),
-    top_n: wholeNumber
-      .refine((n) => n >= 1, { error: 'Value error, parameter top_n should be larger than 0.' })
-      .nullish(),
+    top_n: countFrom(1, 'Value error, parameter top_n should be larger than 0.').nullish(),
     return_documents: yesOrNo,
   },
   { error: expected('a valid dictionary or object') },

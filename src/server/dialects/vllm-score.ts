@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Content } from '../../rerank/reranker.ts';
 import { invalid, refuseTooManyDocuments, refuseUndefinedCharacters, type RequestLimits } from './content-checks.ts';
 import type { RankRequest } from './dialect.ts';
-import { countFrom, expected, text, wholeNumber, yesOrNo } from './lax-values.ts';
+import { countFrom, expected, text, yesOrNo } from './lax-values.ts';
 import { looseContents, toContent, toList } from './loose-content.ts';
 import { readBody } from './schema-refusal.ts';
 
@@ -30,9 +30,7 @@ export const vllmScoreBody = z
       instruction: text.nullish(),
       max_tokens_per_query: countFrom(0).nullish(),
       max_tokens_per_doc: countFrom(0).nullish(),
-      truncate_prompt_tokens: wholeNumber
-        .refine((n) => n >= -1, { error: 'Input should be greater than or equal to -1' })
-        .nullish(),
+      truncate_prompt_tokens: countFrom(-1).nullish(),
     },
     { error: expected('a valid dictionary or object') },
   )
