@@ -3,7 +3,12 @@ import { Gauge, type Registry } from 'prom-client';
 
 const resolutionMs = 10;
 const nsPerSecond = 1e9;
-const quantiles = [50, 99, 99.9] as const;
+/** Prometheus' label, and the percentile. */
+const quantiles = [
+  ['0.5', 50],
+  ['0.99', 99],
+  ['0.999', 99.9],
+] as const;
 
 /**
  * How long the event loop keeps what is due waiting. Node measures from one timer to the next one, so that an idle loop shows the
@@ -36,8 +41,8 @@ export class EventLoopDelay {
 
   #read(): [string, number][] {
     const idle = this.#histogram.count === 0;
-    const read = quantiles.map((percent): [string, number] => [
-      String(percent / 100),
+    const read = quantiles.map(([label, percent]): [string, number] => [
+      label,
       idle ? 0 : delay(this.#histogram.percentile(percent)),
     ]);
     read.push(['1', idle ? 0 : delay(this.#histogram.max)]);

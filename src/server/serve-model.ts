@@ -48,6 +48,8 @@ export interface ModelParts {
 export interface ModelListener {
   /** Lines for the operator. */
   log(line: string): void;
+  /** Lines that the operator has to see. */
+  warn(line: string): void;
   /** A slice of about a batch goes to the engine. */
   observeBatch?(pairs: number, tokens: number): void;
 }
@@ -161,13 +163,13 @@ export class ServedModel implements MeteredModel {
       ...(dtype === undefined ? {} : { dtype }),
       ...(maxBatchTokens === undefined ? {} : { maxBatchTokens }),
     };
-    const { log } = this.#listener;
+    const { warn } = this.#listener;
     const engine = await SupervisedEngine.start({
       spawn: (given) => this.#parts.spawnEngine(engineOptions, { signal: given }),
       signal,
-      log,
+      log: (line) => warn(`${this.name}: ${line}`),
       onStateChange: (state, reason) => {
-        if (state === 'broken') log(`warning: requests to ${this.name} get 503 until its engine is back: ${reason}`);
+        if (state === 'broken') warn(`${this.name}: requests get 503 until the engine is back: ${reason}`);
         this.#mark();
       },
     });

@@ -92,7 +92,7 @@ test('a killed engine comes back, and what was pending is answered by the next o
   expect(await answer.json()).toMatchObject([{ score: fakeLogit(encodeFake('slower')) }]);
   expect(parts.engine!.pid).not.toBe(pid);
   expect(await statusOf(`${server.url}/ready`)).toBe(200);
-  expect(logged).toContainEqual(expect.stringContaining('the engine was lost: the process ended: SIGKILL'));
+  expect(logged).toContainEqual(expect.stringContaining('fake: the engine was lost: the process ended: SIGKILL'));
 });
 
 test('two models, each with its process, its queue and its name', async () => {
