@@ -1,7 +1,8 @@
-import { createServer, STATUS_CODES, type Server } from 'node:http';
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Express } from 'express';
 import type { ErrorBody } from './error-answer.ts';
+import { cutSlowReaders } from './slow-readers.ts';
 
 /** Milliseconds, unless the name says otherwise. */
 export interface HttpTimeouts {
@@ -11,7 +12,9 @@ export interface HttpTimeouts {
   readonly requestTimeout: number;
   /** Idle connections; longer than common balancers' 60 s, so that they close first. */
   readonly keepAliveTimeout: number;
-  /** How often the first two are enforced. */
+  /** How long a client may leave an answer lying; large ones longer, see `answerBytesPerSecond`. */
+  readonly answerTimeout: number;
+  /** How often the timeouts of headers, bodies and answers are enforced. */
   readonly connectionsCheckingInterval: number;
 }
 
@@ -19,12 +22,17 @@ export const defaultTimeouts: HttpTimeouts = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   keepAliveTimeout: 65_000,
+  answerTimeout: 30_000,
   connectionsCheckingInterval: 2_000,
 };
 
+/** The slowest line that an answer is kept for. */
+const answerBytesPerSecond = 2 ** 16;
 /** Connections beyond this are dropped by Node before they cost anything. */
 const maxConnections = 4096;
 const maxRequestsPerSocket = 1000;
+/** How long a client may take to read why it was refused. */
+const lingerMs = 1000;
 
 /**
  * A Node HTTP server with bounded patience that answers broken HTTP in SGLang's error shape too.
@@ -35,15 +43,47 @@ export function createHttpServer(
   timeouts: HttpTimeouts = defaultTimeouts,
   onBroken: () => void = () => undefined,
 ): Server {
-  const server = createServer({ ...timeouts }, app);
+  const { answerTimeout, ...ofNode } = timeouts;
+  const count = countRequests();
+  // Node's own refusals have no bodies: of requests without Host, of other expectations than 100-continue, of the 1,001st request.
+  const server = createServer({ ...ofNode, requireHostHeader: false }, (request, response) => {
+    if (count(request.socket) >= maxRequestsPerSocket) response.setHeader('Connection', 'close');
+    if (request.headers.host === undefined && request.httpVersion === '1.1') {
+      onBroken();
+      return refuse(response, 400);
+    }
+    request.url = toOriginForm(request.url ?? '/');
+    app(request, response);
+  });
   server.maxConnections = maxConnections;
-  server.maxRequestsPerSocket = maxRequestsPerSocket;
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    onBroken();
+    refuse(response, 417);
+  });
   server.on('clientError', (error, socket: Socket) => {
     onBroken();
     answerClientError(error, socket);
   });
+  cutSlowReaders(server, {
+    graceMs: answerTimeout,
+    bytesPerSecond: answerBytesPerSecond,
+    checkIntervalMs: timeouts.connectionsCheckingInterval,
+  });
   return server;
 }
+
+function countRequests(): (socket: Socket) => number {
+  const counts = new WeakMap<Socket, number>();
+  return (socket) => {
+    const count = (counts.get(socket) ?? 0) + 1;
+    counts.set(socket, count);
+    return count;
+  };
+}
+
+/** As proxies are asked, servers may be too: `GET http://host/path`. Express would answer those that it cannot read in HTML. */
+const toOriginForm = (url: string): string =>
+  url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '').replace(/^(?=\?|$)/, '/');
 
 const statusOfParserError: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
@@ -58,11 +98,24 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
     return;
   }
   const status = statusOfParserError[error.code ?? ''] ?? 400;
-  const reason = STATUS_CODES[status] ?? 'Bad Request';
-  const body: ErrorBody = { object: 'error', message: reason, type: reason, param: null, code: status };
-  const text = JSON.stringify(body);
+  const { reason, text } = refusalOf(status);
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   );
+  // A client that does not close its side would keep the connection for ever.
+  const lingering = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(lingering));
+}
+
+/** Before the application, in SGLang's shape. */
+function refuse(response: ServerResponse, status: number): void {
+  response.writeHead(status, { Connection: 'close', 'Content-Type': 'application/json; charset=utf-8' });
+  response.end(refusalOf(status).text);
+}
+
+function refusalOf(status: number) {
+  const reason = STATUS_CODES[status] ?? 'Bad Request';
+  const body: ErrorBody = { object: 'error', message: reason, type: reason, param: null, code: status };
+  return { reason, text: JSON.stringify(body) };
 }

@@ -50,10 +50,13 @@ const around = (limit: number, refused: number): [number, number][] => [
   [limit + 1, refused],
 ];
 
-describe('bodies', () => {
-  // JSON may end in white space: a short text in a long body.
-  const bodyOf = (size: number) => JSON.stringify({ query: 'q', documents: ['a'] }).padEnd(size);
+// JSON may end in white space: a short text in a long body.
+const bodyOf = (size: number) => JSON.stringify({ query: 'q', documents: ['a'] }).padEnd(size);
+const withExtra = (extra: string) => `{"query":"q","documents":["a"],"extra":${extra}}`;
+const pairOf = (words: number) => ({ query: 'q', documents: [Array.from({ length: words }, () => 'a').join(' ')] });
+const statusOf = (line: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(line)?.[1]);
 
+describe('bodies', () => {
   test.each(around(maxBodyBytes, 413))('%i bytes: %i', async (size, status) => {
     expect((await rerank(bodyOf(size))).status).toBe(status);
   });
@@ -84,7 +87,6 @@ describe('bodies', () => {
 });
 
 describe('JSON', () => {
-  const withExtra = (extra: string) => `{"query":"q","documents":["a"],"extra":${extra}}`;
   test.each(around(32, 400))('%i levels: %i', async (levels, status) => {
     expect((await rerank(withExtra('['.repeat(levels - 1) + ']'.repeat(levels - 1)))).status).toBe(status);
   });
@@ -143,7 +145,6 @@ describe('requests', () => {
 
 // SGLang refuses a pair of exactly the model's length, too.
 describe('tokens of a pair that is not cut', () => {
-  const pairOf = (words: number) => ({ query: 'q', documents: [Array.from({ length: words }, () => 'a').join(' ')] });
   const tokensOf = async (words: number): Promise<number> =>
     ((await rerank(pairOf(words))).body as RerankAnswerItem[])[0]!.meta_info.prompt_tokens;
 
@@ -164,18 +165,17 @@ describe('tokens of a pair that is not cut', () => {
 /** Node counts the characters of the address and of header names and values; the limit is not reached. */
 describe('headers and address', () => {
   const limit = 16 * 1024 - 1;
-  const status = (line: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(line)?.[1]);
   const rest = 'HostlocalhostConnectioncloseX'.length + '/version'.length;
 
   test.each(around(limit, 431))('%i characters, most of them a header’s: %i', async (size, expected) => {
     const head = `GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: ${'x'.repeat(size - rest)}\r\n\r\n`;
-    expect(status(await say(server, head))).toBe(expected);
+    expect(statusOf(await say(server, head))).toBe(expected);
   });
 
   test.each(around(limit, 431))('%i characters, most of them the address’s: %i', async (size, expected) => {
     const query = 'x'.repeat(size - rest);
     const head = `GET /version?${query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
-    expect(status(await say(server, head))).toBe(expected);
+    expect(statusOf(await say(server, head))).toBe(expected);
   });
 });
 

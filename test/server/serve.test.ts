@@ -211,6 +211,7 @@ describe('patience and broken HTTP', () => {
     requestTimeout: 600,
     keepAliveTimeout: 3000,
     connectionsCheckingInterval: 50,
+    answerTimeout: 3000,
   };
   let server: RunningServer;
   beforeAll(async () => {

@@ -4,7 +4,12 @@ import { expected, listOf, text, wholeNumber } from './lax-values.ts';
 const patches = { max_dynamic_patch: wholeNumber.nullish(), min_dynamic_patch: wholeNumber.nullish() };
 /** A file, or what SGLang does not have: the clip's frames as pictures. */
 const clip = z.union(
-  [text, listOf(text).refine((list) => list.length > 0, { error: 'Value error, a clip needs at least one picture.' })],
+  [
+    text,
+    listOf(text)
+      .refine((list) => list.length > 0, { error: 'Value error, a clip needs at least one picture.' })
+      .meta({ minItems: 1 }),
+  ],
   {
     error: expected('a valid string or a list of pictures'),
   },

@@ -39,7 +39,7 @@ const expectedList = (issue: { input?: unknown }) =>
 
 /** A list of anything but documents, whose number has a limit of its own. */
 export const listOf = <T extends z.ZodType>(element: T) =>
-  z.preprocess(hideLongList, z.array(element, { error: expectedList }));
+  z.preprocess(hideLongList, z.array(element, { error: expectedList }).meta({ maxItems: maxListed }));
 
 /** A whole number of at least `min`. */
 export const countFrom = (min: number, error = `Input should be greater than or equal to ${min}`) =>

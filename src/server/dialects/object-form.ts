@@ -7,7 +7,7 @@ import {
   type RequestLimits,
 } from './content-checks.ts';
 import type { Ranked, RankRequest } from './dialect.ts';
-import { countFrom, expected, listOf, text, wholeNumber, yesOrNo } from './lax-values.ts';
+import { countFrom, expected, listOf, text, yesOrNo } from './lax-values.ts';
 import { looseContent, looseContents, toContent, toList, type ContentRules } from './loose-content.ts';
 import { readBody } from './schema-refusal.ts';
 
