@@ -86,7 +86,7 @@ function* writeText(text: string, units: number): Generator<string> {
   for (let from = 0; from < text.length;) {
     let to = Math.min(from + units, text.length);
     // A pair that is cut would be written as two escapes.
-    if (to < text.length && isHighSurrogate(text.charCodeAt(to - 1))) to += 1;
+    if (isHighSurrogate(text.charCodeAt(to - 1)) && isLowSurrogate(text.charCodeAt(to))) to += 1;
     yield JSON.stringify(text.slice(from, to)).slice(1, -1);
     from = to;
   }
@@ -94,3 +94,4 @@ function* writeText(text: string, units: number): Generator<string> {
 }
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
+const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;

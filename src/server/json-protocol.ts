@@ -11,6 +11,8 @@ export type JsonCommand =
 
 /** What the thread says. */
 export type JsonReport =
+  /** Works on the body from here on: what was before is the thread's own start. */
+  | { readonly kind: 'begun' }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   | { readonly kind: 'build'; readonly build: JsonBuild; readonly pieces: number }
   | { readonly kind: 'piece'; readonly texts: readonly string[] };

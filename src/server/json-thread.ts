@@ -10,7 +10,7 @@ export interface JsonThreadOptions {
   readonly limits: JsonLimits;
   /** Of a body: what the thread's memory is measured by. */
   readonly maxBodyBytes: number;
-  /** Longest time for one body before the thread is ended. Default 30,000 ms; 64 MiB take 2 s of a slow processor. */
+  /** Longest time for one body, and for the start, before the thread is ended. Default 30,000 ms; 64 MiB take 2 s of a slow processor. */
   readonly limitMs?: number;
   /** The thread ends, and its memory comes back, when there was nothing to do for so long. Default 10,000 ms. */
   readonly idleMs?: number;
@@ -116,6 +116,10 @@ export class JsonThread {
   #hear(report: JsonReport): void {
     const running = this.#running;
     if (running === undefined) return;
+    if (report.kind === 'begun') {
+      running.timer.refresh();
+      return;
+    }
     if (report.kind === 'refused') {
       this.#settle()?.job.reject(new HttpRefusal(report.status, report.message));
     } else if (running.job.signal.aborted) {

@@ -15,6 +15,7 @@ port.on('message', (command: JsonCommand) => {
 });
 
 function parse({ bytes, limits }: JsonCommand & { kind: 'parse' }): void {
+  report({ kind: 'begun' });
   try {
     const { build, pieces } = takeApart(parseJson(bytes, limits));
     waiting = pieces.values();

@@ -5,6 +5,7 @@ import { callerOf } from './access.ts';
 import { chooseDialect, type ApiDialect, type RankRoute } from './dialects/choose-dialect.ts';
 import type { RequestLimits } from './dialects/content-checks.ts';
 import type { Dialect, RankRequest, Totals } from './dialects/dialect.ts';
+import { sendJson } from './json-answer.ts';
 import type { ModelDirectory } from './model-directory.ts';
 import { localsOf } from './request-locals.ts';
 
@@ -39,7 +40,7 @@ export function answerRerank(models: ModelDirectory, route: RankRoute, options: 
     const ranked = { asked, scored, totals, model, kind, id: locals.requestId ?? randomUUID() };
     const answer = dialect.format(ranked);
     response.set(dialect.headers?.(ranked, { tookMs: performance.now() - startedAt, info: reranker.info }) ?? {});
-    response.json(answer);
+    await sendJson(response, answer);
   };
 }
 

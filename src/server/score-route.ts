@@ -65,7 +65,8 @@ async function scorePairs(
   const work = async () => {
     for (const [query, indexes] of waiting) {
       const documents = indexes.map((i) => asked.pairs[i]!.document);
-      for (const one of await reranker.rerank(query, documents, { ...call(), ...options })) scored[indexes[one.index]!] = one;
+      for (const one of await reranker.rerank(query, documents, { ...call(), ...options }))
+        scored[indexes[one.index]!] = one;
     }
   };
   try {

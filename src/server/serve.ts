@@ -63,10 +63,11 @@ const maxMediaRequests = 64;
  */
 export async function serve(options: ServeOptions, parts: ModelParts): Promise<RunningServer> {
   const logger = options.logger ?? createLogger({ level: 'silent', format: 'json' });
-  const log = (line: string) => (line.startsWith('warning') ? logger.warn(line) : logger.info(line));
   const models: ServedModel[] = [];
   const metrics = new ServerMetrics({ version: readPackageVersion(), models: () => models });
-  const listener = { log, observeBatch: metrics.observeBatch.bind(metrics) };
+  const log = (line: string) => logger.info(line);
+  const warn = (line: string) => logger.warn(line);
+  const listener = { log, warn, observeBatch: metrics.observeBatch.bind(metrics) };
   const only = options.models.length === 1 ? options.servedModelName : undefined;
   models.push(...options.models.map((model) => new ServedModel(model, parts, listener, only)));
   const access: AccessOptions = { keys: new ApiKeys([]), ...options.access, host: options.host };
@@ -77,9 +78,16 @@ export async function serve(options: ServeOptions, parts: ModelParts): Promise<R
   const app = createApp(new ModelDirectory(models), {
     ...options,
     truncate: options.models[0].truncate,
-    ...(options.models[0].tokenizerWorkers === undefined ? {} : { tokenizerWorkers: options.models[0].tokenizerWorkers }),
+    ...(options.models[0].tokenizerWorkers === undefined
+      ? {}
+      : { tokenizerWorkers: options.models[0].tokenizerWorkers }),
     admission: admit(models, options),
-    before: [closeWhile(() => closing !== undefined), takeNotes(metrics, logRequests(logger)), traceRequests(), ...guardAccess(access)],
+    before: [
+      closeWhile(() => closing !== undefined),
+      takeNotes(metrics, logRequests(logger)),
+      traceRequests(),
+      ...guardAccess(access),
+    ],
     ...(hasOwnPort ? {} : { metrics: metrics.show() }),
     log: reportError,
   });

@@ -21,6 +21,12 @@ export interface WorkerTask {
   readonly keep: Keep;
 }
 
+/**
+ * What a worker thread is told: a task, or before it a piece of its last text, which is empty in the task then. Pieces may cut a
+ * surrogate pair.
+ */
+export type WorkerCommand = { readonly piece: string } | WorkerTask;
+
 /** What a worker thread says. */
 export type WorkerReport =
   | { readonly kind: 'ready'; readonly file: TokenizerFile }

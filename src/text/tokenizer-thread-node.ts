@@ -1,8 +1,12 @@
 import { Worker } from 'node:worker_threads';
 
 import { WgrankError } from '../errors.ts';
+import { takeTurn } from './long-work.ts';
 import type { TokenizerFile } from './tokenizer-json.ts';
-import type { PackedTokens, WorkerReport, WorkerStart, WorkerTask } from './tokenizer-protocol.ts';
+import type { PackedTokens, WorkerCommand, WorkerReport, WorkerStart, WorkerTask } from './tokenizer-protocol.ts';
+
+/** UTF-16 units of a text that are handed over at once. */
+const pieceUnits = 2 ** 18;
 
 /** What a thread tells its owner. After `onEnd` it says nothing more. */
 export interface ThreadEvents {
@@ -35,9 +39,28 @@ export class TokenizerThread {
     this.#worker.on('exit', (code) => this.#end(events, ended(`exit code ${code}`)));
   }
 
+  /** A long text, which is a task's last, is handed over in pieces, with turns of the event loop in between: 16 MB hold it for 100 ms. */
   post(task: WorkerTask): void {
+    const last = task.texts.at(-1)!;
+    const text = typeof last === 'string' ? last : last.text;
+    if (text.length > pieceUnits) void this.#postPieces(task, text);
+    else this.#tell(task);
+  }
+
+  async #postPieces({ texts, keep }: WorkerTask, text: string): Promise<void> {
+    for (let at = 0; at < text.length; at += pieceUnits) {
+      this.#tell({ piece: text.slice(at, at + pieceUnits) });
+      await takeTurn();
+      if (this.#ended) return;
+    }
+    const last = texts.at(-1)!;
+    const rest = typeof last === 'string' ? '' : { text: '', plain: last.plain };
+    this.#tell({ texts: [...texts.slice(0, -1), rest], keep });
+  }
+
+  #tell(command: WorkerCommand): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-    this.#worker.postMessage(task);
+    this.#worker.postMessage(command);
   }
 
   /** Ends the thread; `onEnd` is not called. */

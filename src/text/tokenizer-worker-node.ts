@@ -4,7 +4,7 @@ import { WgrankError } from '../errors.ts';
 import { ExactTokenizer } from './exact-tokenizer.ts';
 import { readTokenizerFolder } from './read-tokenizer-node.ts';
 import { packTokens } from './tokenizer-protocol.ts';
-import type { WorkerReport, WorkerStart, WorkerTask } from './tokenizer-protocol.ts';
+import type { WorkerCommand, WorkerReport, WorkerStart } from './tokenizer-protocol.ts';
 
 // The body of a tokenizer thread. An error in a task ends the thread: the pool tries the task again in a fresh one.
 const port = parentPort!;
@@ -17,11 +17,20 @@ function report(message: WorkerReport, transfer: ArrayBuffer[] = []): void {
 try {
   const file = 'file' in start ? start.file : await readTokenizerFolder(start.modelDir);
   const tokenizer = new ExactTokenizer(file.parts);
-  port.on('message', ({ texts, keep }: WorkerTask) => {
+  let pieces: string[] = [];
+  port.on('message', (command: WorkerCommand) => {
+    if ('piece' in command) {
+      pieces.push(command.piece);
+      return;
+    }
+    const { texts, keep } = command;
+    const last = pieces.join('');
+    pieces = [];
     const tokens = packTokens(
-      texts.map((input) =>
-        typeof input === 'string' ? tokenizer.encode(input) : tokenizer.encode(input.text, input.plain),
-      ),
+      texts.map((input, i) => {
+        const { text, plain } = typeof input === 'string' ? { text: input, plain: undefined } : input;
+        return tokenizer.encode(last !== '' && i === texts.length - 1 ? last : text, plain);
+      }),
       keep,
     );
     report({ kind: 'done', tokens }, [tokens.ids.buffer, tokens.keptCounts.buffer, tokens.tokenCounts.buffer]);

@@ -30,10 +30,15 @@ const start = (file: string, ...args: string[]) => {
 async function startServer(): Promise<string> {
   const model = fileURLToPath(new URL('weights/tiny-bge-reranker', root));
   const child = start('src/cli.ts', 'serve', '--model-path', model, '--port', '0', '--log-format', 'json');
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  await expect.poll(() => said, { timeout: 60_000 }).toContain('ready after');
-  return /ready after.*? at (http:\/\/[\w.:]+)/.exec(said)![1]!;
+  child.stdout.resume();
+  for await (const line of createInterface({ input: child.stderr })) {
+    const found = /ready after.*? at (http:\/\/[\w.:]+)/.exec(line);
+    if (found) {
+      child.stderr.resume();
+      return found[1]!;
+    }
+  }
+  throw new Error('the server ended');
 }
 
 /** What the server itself measured since it was asked last, in milliseconds. */

@@ -53,7 +53,7 @@ describe('a thread that fails', () => {
   test.each([
     ['exit', {}, 'exit code 3'],
     ['throw', {}, 'as asked'],
-    ['hang', { limitMs: 1000 }, 'it takes more than 1000 ms'],
+    ['hang', { limitMs: 4000 }, 'it takes more than 4000 ms'],
     ['fill', { maxBodyBytes: 1 }, 'memory'],
   ])('%s: its own body is refused with 503, the next has a new thread', async (how, options, why) => {
     const thread = open({ entry, ...options });
