@@ -22,8 +22,8 @@ export interface OperationFlags {
 const dayMs = 86_400_000;
 /** Clients of Cohere and others give up after five minutes. */
 const defaultRequestTimeoutMs = 300_000;
-/** Within the 30 s that Kubernetes and systemd leave. */
-const defaultDrainTimeoutMs = 25_000;
+/** Kubernetes leaves 30 s for everything, and the engine may take 5 of them to end. */
+const defaultDrainTimeoutMs = 20_000;
 /** SGLang's names. */
 const levelSynonyms = { warning: 'warn', critical: 'fatal' } as const;
 

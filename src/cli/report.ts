@@ -3,7 +3,7 @@ import { defaultBodyBytes } from '../server/app.ts';
 import { isLoopback } from '../server/binding.ts';
 import type { ModelDescription } from '../rerank/describe-model-node.ts';
 import { idleMediaFlags } from './media-flags.ts';
-import { readVersion } from './run.ts';
+import { readPackageVersion } from '../server/package-version.ts';
 import type { ServeFlags } from './serve-flags.ts';
 
 export interface LaunchedModel {
@@ -26,7 +26,7 @@ export interface LaunchFacts {
 export function reportStart({ flags, models, url, metricsUrl }: LaunchFacts): string[] {
   const lines = models.map(
     ({ path, source, description }) =>
-      `wgrank ${readVersion()} · loading ${path} (${source}) · ${description.architecture}, ${description.kind}`,
+      `wgrank ${readPackageVersion()} · loading ${path} (${source}) · ${description.architecture}, ${description.kind}`,
   );
   if (models.some(({ source }) => source === 'embedded'))
     lines.push('note: the embedded model has random weights; its scores show the path, not relevance');

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { WgrankError } from '../errors.ts';
+import { readPackageVersion } from '../server/package-version.ts';
 import { declareInspectFlags, readInspectFlags, type InspectFlags } from './inspect.ts';
 import { declareServeFlags, readServeFlags, type ServeFlags } from './serve-flags.ts';
 
@@ -38,7 +38,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
 function buildProgram(context: CommandContext, finish: (exitCode: number) => void): Command {
   const program = new Command('wgrank')
     .description('Reranking engine and server on WebGPU.')
-    .version(readVersion(), '-v, --version', 'print the version')
+    .version(readPackageVersion(), '-v, --version', 'print the version')
     .configureOutput({ writeOut: context.writeOut, writeErr: context.writeErr })
     .exitOverride();
   const serve = program
@@ -73,10 +73,4 @@ function readFlags(serve: Command): ServeFlags {
   } catch (error) {
     return serve.error(`error: ${error instanceof Error ? error.message : String(error)}`);
   }
-}
-
-/** package.json lies two folders up from both src/cli and dist/cli. */
-export function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return (manifest as { version: string }).version;
 }

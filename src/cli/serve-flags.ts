@@ -119,6 +119,8 @@ export function readServeFlags(command: Command, env: Environment = process.env)
   applyTwins(command, env);
   const values = command.opts();
   const modelPaths = readModelPaths([values.modelPath].flat(), values.revision, values.servedModelName);
+  // Refuses what has a meaning elsewhere, such as SGLang's own keys, before a command line is shown.
+  const ignored = sortSglangFlags(values);
   const access = readAccessFlags(values, env);
   checkBinding({ ...access, host: values.host, commandLine: typedArguments(command) });
   return {
@@ -140,7 +142,7 @@ export function readServeFlags(command: Command, env: Environment = process.env)
     access,
     operation: readOperationFlags(values),
     example: values.example === true,
-    ignored: sortSglangFlags(values),
+    ignored,
   };
 }
 

@@ -51,5 +51,5 @@ function startIsolated({
     ...(sharePrefix !== undefined && { sharePrefix }),
     ...(maxBatchTokens !== undefined && { maxBatchTokens }),
   };
-  return SupervisedEngine.start({ spawn: (signal) => spawnEngine(options, { signal }) });
+  return SupervisedEngine.start({ spawn: (signal, standby) => spawnEngine(options, { signal, standby }) });
 }

@@ -25,7 +25,7 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
       await Promise.all([engine.close(), encoder.close()]);
     },
     async rerank(query: Content, documents: readonly Content[], options: RerankOptions = {}) {
-      const { topN, observe, group, deadlineMs, ...encoding } = options;
+      const { topN, observe, group, request = {}, deadlineMs, ...encoding } = options;
       if (topN !== undefined && !(Number.isInteger(topN) && topN >= 1))
         throw invalid(`topN is ${topN} (a whole number of at least 1)`);
       if (!Array.isArray(documents)) throw invalid('documents are not a list');
@@ -36,7 +36,7 @@ export function createReranker({ engine, encoder }: RerankerParts): Reranker {
       try {
         const own = { ...encoding, signal: patience.signal };
         const windows = windowsOf({ engine, encoder }, query, documents, own);
-        const scored = await scoreAll(windows, { engine, toScore, patience, group, observe });
+        const scored = await scoreAll(windows, { engine, toScore, patience, group, request, observe });
         return best(scored, topN);
       } catch (reason) {
         patience.giveUp();
@@ -70,6 +70,7 @@ interface Scoring {
   readonly toScore: (logit: number) => number;
   readonly patience: Patience;
   readonly group: string | undefined;
+  readonly request: object;
   readonly observe: ((phase: RerankPhase) => void) | undefined;
 }
 
@@ -100,12 +101,13 @@ async function scoreAll(windows: AsyncIterable<readonly EnginePair[]>, scoring: 
 
 /** Tells how long the pairs waited and were scored, whatever becomes of them. */
 async function observeScore(pairs: readonly EnginePair[], scoring: Scoring): Promise<Float32Array> {
-  const { engine, patience, group, observe } = scoring;
+  const { engine, patience, group, request, observe } = scoring;
   const startedAt = performance.now();
   let queueMs = 0;
   try {
     return await engine.score(pairs, patience.signal, {
       group,
+      request,
       deadlineMs: patience.leftMs,
       observe: ({ queuedMs }) => (queueMs = queuedMs),
     });

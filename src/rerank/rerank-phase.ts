@@ -33,6 +33,8 @@ export interface ScoreTiming {
 export interface ScoreOptions {
   /** Groups get equal shares of the engine, such as one group per API key. */
   readonly group?: string | undefined;
+  /** Calls with the same object are one request: they share its turns, and once one is let in the others are. Default: each its own. */
+  readonly request?: object | undefined;
   /** The time limit of the call in milliseconds from now. */
   readonly deadlineMs?: number | undefined;
   /** Called once, when the call ends. */

@@ -37,6 +37,8 @@ export interface RerankOptions extends CutOptions {
   readonly deadlineMs?: number;
   /** Groups get equal shares of an engine that has a queue, such as a group for each API key; others have none. */
   readonly group?: string;
+  /** Calls with the same object are one request to such a queue. Default: each its own. */
+  readonly request?: object;
   /** Told of each part of the work as it ends: for logs and metrics. */
   readonly observe?: (phase: RerankPhase) => void;
 }

@@ -11,7 +11,7 @@ import { WaitingRoom } from './waiting-room.ts';
 export interface FairQueueOptions {
   /** Tokens that wait at the most. Default: 16 batches, but no fewer than 262,144. Of one call no more than a quarter of it counts. */
   readonly maxQueuedTokens?: number;
-  /** Calls that wait at the most. Default 512. */
+  /** Calls that wait at the most; those of one request count once. Default 512. */
   readonly maxQueuedCalls?: number;
   readonly clock?: Clock;
   /** Hears of every call that came in, when it ends. */
@@ -67,6 +67,8 @@ export class FairQueue implements Engine {
   readonly #options: FairQueueOptions;
   readonly #room: WaitingRoom;
   readonly #calls = new Set<QueuedCall>();
+  /** Requests that have been let in: what has begun is not refused half way. */
+  readonly #admitted = new WeakSet<object>();
   readonly #throughput = new Throughput();
   readonly #running = { slices: 0, tokens: 0 };
   readonly #ended: Record<CallOutcome, number> = { answered: 0, failed: 0, cancelled: 0, expired: 0 };
@@ -97,20 +99,21 @@ export class FairQueue implements Engine {
     if (this.#closed) throw stopped();
     if (signal?.aborted) throw cancelled();
     if (pairs.length === 0) return new Float32Array();
-    const { group, deadlineMs = Infinity, observe } = options;
+    const { group, request = {}, deadlineMs = Infinity, observe } = options;
     if (deadlineMs <= 0) throw expired();
     const { kind, maxBatchTokens } = this.info;
     const slices = cutSlices(pairs, maxBatchTokens, kind !== 'cross-encoder');
     const tokens = totalTokens(slices);
-    if (!this.#room.admits(group, tokens)) {
+    if (!this.#admitted.has(request) && !this.#room.admits(group, tokens)) {
       // A group that has its share is no reason to refuse others.
       this.#shut ||= !this.#room.admits(undefined, tokens);
       throw this.#refuse();
     }
+    this.#admitted.add(request);
     return new Promise((resolve, reject) => {
       const arrivedAt = this.#clock.now();
       const endsAt = arrivedAt + deadlineMs;
-      const call = new QueuedCall({ pairs, slices, group, arrivedAt, endsAt, observe, resolve, reject });
+      const call = new QueuedCall({ pairs, slices, group, request, arrivedAt, endsAt, observe, resolve, reject });
       this.#tie(call, signal);
       this.#calls.add(call);
       this.#room.add(call);

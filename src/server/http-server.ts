@@ -52,7 +52,7 @@ export function createHttpServer(
       onBroken();
       return refuse(response, 400);
     }
-    request.url = toOriginForm(request.url ?? '/');
+    toOriginForm(request);
     app(request, response);
   });
   server.maxConnections = maxConnections;
@@ -81,9 +81,16 @@ function countRequests(): (socket: Socket) => number {
   };
 }
 
-/** As proxies are asked, servers may be too: `GET http://host/path`. Express would answer those that it cannot read in HTML. */
-const toOriginForm = (url: string): string =>
-  url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '').replace(/^(?=\?|$)/, '/');
+/**
+ * As proxies are asked, servers may be too: `GET http://host/path`. Express would answer those that it cannot read in HTML.
+ * source: RFC 9112 §3.2.2: the target's authority replaces what the Host header says
+ */
+function toOriginForm(request: IncomingMessage): void {
+  const [whole, authority] = /^[a-z][a-z\d+.-]*:\/\/([^/?]*)/i.exec(request.url ?? '') ?? [];
+  if (whole === undefined) return;
+  request.url = request.url!.slice(whole.length).replace(/^(?=\?|$)/, '/');
+  request.headers.host = authority;
+}
 
 const statusOfParserError: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,

@@ -2,6 +2,7 @@ import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import type { Admission } from './admission.ts';
 import { HttpRefusal } from './error-answer.ts';
 import { readBytes } from './json-bytes.ts';
+import { localsOf } from './request-locals.ts';
 import { parseJson, type JsonLimits } from './json-parse.ts';
 import { JsonThread } from './json-thread.ts';
 
@@ -29,10 +30,17 @@ export function readJsonBody(
     refuseAnnouncedSize(limits.maxBodyBytes),
     ...(admission ? [admission.admitBody] : []),
     readBytes(limits.maxBodyBytes, () => bodyTooLarge(limits.maxBodyBytes)),
+    noteArrival,
     ...(admission ? [admission.admitWork] : []),
     parseBytes(limits, thread),
   ];
 }
+
+/** From here on the server's own time runs. */
+const noteArrival: RequestHandler = (_request, response, next) => {
+  localsOf(response).arrivedAt = performance.now();
+  next();
+};
 
 /** SGLang's rule: lower-cased, cut at the first `;`, exactly `application/json`; its refusal is 400, not 415. */
 const requireJsonContentType: RequestHandler = (request, _response, next) => {

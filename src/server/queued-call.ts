@@ -14,6 +14,8 @@ export interface QueuedCallParts {
   readonly slices: readonly Slice[];
   /** Whose call it is; calls without a group are one group. */
   readonly group: string | undefined;
+  /** Calls with the same one are one request. */
+  readonly request: object;
   readonly arrivedAt: number;
   /** When its time is over. */
   readonly endsAt: number;

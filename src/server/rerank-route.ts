@@ -39,7 +39,8 @@ export function answerRerank(models: ModelDirectory, route: RankRoute, options: 
     const scored = (dialect.order?.(all) ?? all).slice(0, asked.topN ?? all.length);
     const ranked = { asked, scored, totals, model, kind, id: locals.requestId ?? randomUUID() };
     const answer = dialect.format(ranked);
-    response.set(dialect.headers?.(ranked, { tookMs: performance.now() - startedAt, info: reranker.info }) ?? {});
+    const tookMs = performance.now() - startedAt;
+    response.set(dialect.headers?.(ranked, { tookMs, timings: locals.timings, info: reranker.info }) ?? {});
     await sendJson(response, answer);
   };
 }
@@ -54,11 +55,12 @@ function toRerankOptions({ instruct, topN, cut }: RankRequest, dialect: Dialect)
 
 /** What every call of the model gets for a request: it ends with its client and its deadline, and waits in its caller's queue. */
 export function callOptions(response: Response, { requestTimeoutMs }: CallLimits): () => RerankOptions {
-  const endsAt = performance.now() + requestTimeoutMs;
-  const { observe } = localsOf(response);
+  const { observe, arrivedAt = performance.now() } = localsOf(response);
+  const endsAt = arrivedAt + requestTimeoutMs;
   const group = callerOf(response);
   const options = {
     signal: signalOfDisconnect(response),
+    request: response,
     ...(group !== undefined && { group }),
     ...(observe && { observe }),
   };

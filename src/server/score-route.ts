@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { RequestHandler } from 'express';
 import { sigmoid } from '../rerank/sigmoid.ts';
 import type { Content, Reranker, RerankOptions, ScoredDocument } from '../rerank/reranker.ts';
@@ -56,8 +57,11 @@ async function scorePairs(
   const scored: ScoredDocument[] = Array.from({ length: asked.pairs.length });
   const gaveUp = new AbortController();
   const { signal } = call();
+  const stop = signal ? AbortSignal.any([signal, gaveUp.signal]) : gaveUp.signal;
+  // Each of the calls that run at once listens.
+  setMaxListeners(queriesAtOnce + 1, stop);
   const options = {
-    signal: signal ? AbortSignal.any([signal, gaveUp.signal]) : gaveUp.signal,
+    signal: stop,
     ...(asked.instruct !== undefined && { instruct: asked.instruct }),
     ...asked.cut,
   };

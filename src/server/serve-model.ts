@@ -1,3 +1,4 @@
+import { WgrankError } from '../errors.ts';
 import type { RequestEncoder } from '../rerank/content-encoder.ts';
 import type { MediaOptions, RequestEncoderOptions } from '../rerank/create-request-encoder-node.ts';
 import { readableTokens, type Engine, type EngineInfo, type EngineOptions, type ModelKind } from '../rerank/engine.ts';
@@ -78,6 +79,11 @@ export class ServedModel implements MeteredModel {
     return this.slot.readiness === 'ready';
   }
 
+  /** Whether requests for it may come in: while its engine is started again they wait. */
+  get open(): boolean {
+    return this.ready || this.slot.readiness === 'restarting';
+  }
+
   get waitingCalls(): number | undefined {
     return this.#queue?.queue.waitingCalls;
   }
@@ -106,7 +112,12 @@ export class ServedModel implements MeteredModel {
   async load(stop: AbortSignal): Promise<EngineInfo> {
     try {
       const { engine, encoder } = await this.#loadParts(stop);
-      this.slot.fill(this.#parts.createReranker({ engine, encoder }));
+      const reranker = this.#parts.createReranker({ engine, encoder });
+      if (stop.aborted) {
+        await reranker.close();
+        throw new WgrankError('cancelled', 'server', 'the server was stopped while the model was loading');
+      }
+      this.slot.fill(reranker);
       this.#mark();
       return engine.info;
     } catch (error) {
@@ -165,7 +176,7 @@ export class ServedModel implements MeteredModel {
     };
     const { warn } = this.#listener;
     const engine = await SupervisedEngine.start({
-      spawn: (given) => this.#parts.spawnEngine(engineOptions, { signal: given }),
+      spawn: (given, standby) => this.#parts.spawnEngine(engineOptions, { signal: given, standby }),
       signal,
       log: (line) => warn(`${this.name}: ${line}`),
       onStateChange: (state, reason) => {

@@ -34,7 +34,7 @@ export interface ServeOptions extends Pick<
   /** Default: nothing is logged. */
   readonly logger?: Logger;
   readonly timeouts?: HttpTimeouts;
-  /** How long `close` waits for requests in flight before it cuts them. Default 25,000 ms. */
+  /** How long `close` waits for requests in flight before it cuts them. Default 20,000 ms. */
   readonly drainLimitMs?: number;
 }
 
@@ -120,7 +120,7 @@ export async function serve(options: ServeOptions, parts: ModelParts): Promise<R
     const rerankers = models.map(({ slot }) => slot.loaded);
     for (const { slot } of models) slot.stop();
     loading.abort();
-    const drained = await drain(main.server, options.drainLimitMs ?? 25_000);
+    const drained = await drain(main.server, options.drainLimitMs ?? 20_000);
     await loaded.catch(() => undefined);
     await Promise.all(rerankers.map((reranker) => reranker?.close()));
     // Whoever watches the drain sees it to its end.
@@ -145,8 +145,8 @@ function admit(models: readonly ServedModel[], { maxBodyBytes = defaultMaxBodyBy
     ...(sees && { maxRequests: maxMediaRequests }),
     refusal: ({ res }) => {
       const group = res && callerOf(res);
-      const refusals = models.filter(({ ready }) => ready).map((model) => model.refusal(group));
-      return refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
+      const refusals = models.filter((model) => model.open).map((model) => model.refusal(group));
+      return refusals.length > 0 && refusals.every((refusal) => refusal !== undefined) ? refusals[0] : undefined;
     },
   });
 }

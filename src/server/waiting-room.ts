@@ -5,6 +5,7 @@ export interface WaitingLimits {
   /** Tokens of a turn. */
   readonly turnTokens: number;
   readonly maxTokens: number;
+  /** Calls that wait; those of one request count once. */
   readonly maxCalls: number;
 }
 
@@ -21,12 +22,16 @@ const largestShare = 1 / 4;
  */
 const groupShare = 4;
 
-/** Calls of one group, and what they take of the room. */
-class Group extends Rotation<Ticket, QueuedCall> {
+/** Calls of one request. */
+type RequestLane = Rotation<Ticket, QueuedCall>;
+
+/** Requests of one group, and what they take of the room. */
+class Group extends Rotation<Ticket, RequestLane> {
+  readonly requests = new Map<object, RequestLane>();
   occupied = 0;
 }
 
-/** Where calls wait: bounded, and fair between groups, then between the calls of a group. */
+/** Where calls wait: bounded, and fair between groups, then between the requests of a group, then between the calls of a request. */
 export class WaitingRoom {
   readonly #limits: WaitingLimits;
   readonly #groups = new Map<string | undefined, Group>();
@@ -40,6 +45,7 @@ export class WaitingRoom {
     this.#turns = new Rotation(limits.turnTokens);
   }
 
+  /** Those of one request count once. */
   get calls(): number {
     return this.#calls;
   }
@@ -79,19 +85,25 @@ export class WaitingRoom {
   add(call: QueuedCall): void {
     const key = call.parts.group;
     const group = this.#groups.get(key) ?? new Group(this.#limits.turnTokens);
-    group.add(call);
-    if (group.size === 1) {
+    const known = group.requests.get(call.parts.request);
+    const request: RequestLane = known ?? new Rotation(this.#limits.turnTokens);
+    request.add(call);
+    if (known === undefined) {
+      group.requests.set(call.parts.request, request);
+      group.add(request);
+      this.#calls++;
+    }
+    if (!this.#groups.has(key)) {
       this.#groups.set(key, group);
       this.#turns.add(group);
     }
-    this.#calls++;
     this.#count(group, call.waitingTokens, this.#chargeOf(call.waitingTokens));
   }
 
   /** Whatever the call has not handed out is no longer wanted. */
   remove(call: QueuedCall): void {
     const group = this.#groups.get(call.parts.group);
-    if (!group?.remove(call)) return;
+    if (!group?.requests.get(call.parts.request)?.remove(call)) return;
     this.#count(group, -call.waitingTokens, -this.#chargeOf(call.waitingTokens));
     this.#leave(group, call);
   }
@@ -112,11 +124,16 @@ export class WaitingRoom {
     return ticket;
   }
 
-  #leave(group: Group, call: QueuedCall): void {
+  /** The call is none of its request's any more: what is empty goes. */
+  #leave(group: Group, { parts }: QueuedCall): void {
+    const request = group.requests.get(parts.request)!;
+    if (request.size > 0) return;
+    group.requests.delete(parts.request);
+    group.remove(request);
     this.#calls--;
-    if (group.size > 0) return;
+    if (group.requests.size > 0) return;
     this.#turns.remove(group);
-    this.#groups.delete(call.parts.group);
+    this.#groups.delete(parts.group);
   }
 
   #chargeOf(tokens: number): number {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { readVersion, run } from '../../src/cli/run.ts';
+import { run } from '../../src/cli/run.ts';
+import { readPackageVersion } from '../../src/server/package-version.ts';
 import type { ServeFlags } from '../../src/cli/serve-flags.ts';
 import { WgrankError } from '../../src/errors.ts';
 import { plainFlags } from '../support/serve-flags.ts';
@@ -17,7 +18,7 @@ async function call(args: string, launch = async (_flags: ServeFlags): Promise<n
   return { code, out, err, flags: seen[0] };
 }
 
-const withModel = (modelPath: string) => ({ modelPath, modelPaths: [modelPath] });
+const withModel = (path: string) => ({ modelPaths: [path] });
 const defaults: ServeFlags = { ...plainFlags, ...withModel('tiny-bge-reranker'), maxDocuments: 1000 };
 const insecure = { ...plainFlags.access, insecure: true };
 
@@ -156,8 +157,8 @@ describe('refused with exit code 2 and a reason, before anything starts', () => 
 
 describe('the rest', () => {
   test('--version and --help', async () => {
-    expect(readVersion()).toMatch(/^\d+\.\d+\.\d+$/);
-    expect(await call('--version')).toEqual({ code: 0, out: `${readVersion()}\n`, err: '', flags: undefined });
+    expect(readPackageVersion()).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(await call('--version')).toEqual({ code: 0, out: `${readPackageVersion()}\n`, err: '', flags: undefined });
     expect((await call('--help')).out).toMatch(/^Usage: wgrank .*serve \[options\] \[model\]/s);
   });
 

@@ -230,13 +230,18 @@ describe('keys are not shown', () => {
     expect(process.env['WGRANK_API_KEY']).toBeUndefined();
   });
 
-  test.each(['--api-kye=sekrit', '--admin-api-key=sekrit', '--api-key-file=/nowhere/at-all'])(
-    'not by %s',
-    async (word) => {
-      const { code, err } = await serve([word, '--api-key', 'sekrit']);
-      expect([code, err.includes('sekrit')]).toEqual([2, false]);
-    },
-  );
+  test.each([
+    '--api-kye=sekrit',
+    '--admin-api-key=sekrit',
+    '--host 0.0.0.0 --admin-api-key sekrit',
+    '--api-key-file=/nowhere/at-all',
+  ])('not by %s', async (words) => {
+    const { code, err } = await serve([
+      ...words.split(' '),
+      ...(words.includes('--host') ? [] : ['--api-key', 'sekrit']),
+    ]);
+    expect([code, err.includes('sekrit')]).toEqual([2, false]);
+  });
 });
 
 describe('addresses that others reach', () => {

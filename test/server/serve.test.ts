@@ -188,6 +188,24 @@ describe('stop', () => {
     expect(await hanging).toBe('fetch failed');
   });
 
+  test('a stop between the engine and the encoder leaves neither behind', async () => {
+    let arrive!: () => void;
+    const late = new Promise<void>((resolve) => (arrive = resolve));
+    const createEncoder: ModelParts['createEncoder'] = async (options) => {
+      await late;
+      return parts.createEncoder(options);
+    };
+    const server = await start({}, { createEncoder });
+    await expect.poll(() => parts.engine).toBeDefined();
+    await expect.poll(async () => (await parts.engine!.stats()).batches).toBe(1);
+    const closed = server.close();
+    arrive();
+    expect(await closed).toBe(true);
+    await expect(server.ready).rejects.toEqual(expect.objectContaining({ code: 'cancelled' }));
+    expect(await parts.engine!.exited).toBe('exit code 0');
+    expect(parts.encoderClosed).toBe(true);
+  });
+
   test('a stop while the model loads does not wait for it', async () => {
     const server = await start({ model: 'load-hang' });
     expect(await server.close()).toBe(true);
@@ -204,6 +222,15 @@ async function talk(url: string, text: string): Promise<string> {
   await once(socket, 'close');
   return heard;
 }
+
+test('the target of a proxy’s request line says whom it asks, whatever Host says', async () => {
+  const server = await start();
+  const { port } = new URL(server.url);
+  const askedAs = (target: string) =>
+    talk(server.url, `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`);
+  expect(await askedAs(`http://127.0.0.1:${port}/health`)).toMatch(/^HTTP\/1\.1 200 /);
+  expect(await askedAs('http://evil.example/health')).toMatch(/^HTTP\/1\.1 403 /);
+});
 
 describe('patience and broken HTTP', () => {
   const timeouts = {

@@ -24,7 +24,7 @@ export const plainFlags: ServeFlags = {
     maxQueueTokens: undefined,
     maxQueueRequests: 512,
     requestTimeoutMs: 300_000,
-    drainTimeoutMs: 25_000,
+    drainTimeoutMs: 20_000,
     metricsPort: undefined,
     logLevel: 'info',
     logFormat: 'auto',
