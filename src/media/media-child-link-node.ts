@@ -1,8 +1,8 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { createRequire } from 'node:module';
+import type { ChildProcess } from 'node:child_process';
 import process from 'node:process';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 
+import { bareEnvironment } from '../process/child-environment.ts';
+import { forkModule, neighbour } from '../process/fork-module-node.ts';
 import type { MediaCommand, MediaReport } from './media-protocol.ts';
 
 /** Heap of a process; pixels lie outside of it. */
@@ -120,21 +120,9 @@ export class MediaChild {
 }
 
 function forkChild(childModule: URL | undefined): ChildProcess {
-  // The neighbour has this file's own ending: .ts under tsx and vitest, .js in dist.
-  const isSource = import.meta.url.endsWith('.ts');
-  const entry = childModule ?? new URL(`./media-child-node.${isSource ? 'ts' : 'js'}`, import.meta.url);
-  const loader = isSource ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : [];
-  return fork(fileURLToPath(entry), [], {
-    serialization: 'advanced',
-    execArgv: [...loader, `--max-old-space-size=${heapMegabytes}`, '--expose-gc'],
-    env: { ...childEnvironment(process.env), VIPS_BLOCK_UNTRUSTED: '1' },
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  return forkModule(childModule ?? neighbour(import.meta.url, 'media-child-node'), {
+    flags: [`--max-old-space-size=${heapMegabytes}`, '--expose-gc'],
+    env: { ...bareEnvironment(process.env, /^VIPS_/i), VIPS_BLOCK_UNTRUSTED: '1' },
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
-}
-
-/** What loading libraries and temporary files need. A decoder that a file takes over finds no tokens. */
-const passedOn = /^(PATH|HOME|TMPDIR|TEMP|TMP|LANG|LD_LIBRARY_PATH|DYLD_.*|SYSTEMROOT|VIPS_.*)$/i;
-
-function childEnvironment(all: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(all).filter(([name]) => passedOn.test(name)));
 }

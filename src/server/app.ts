@@ -5,6 +5,7 @@ import type { Admission } from './admission.ts';
 import { readDialectPrefix } from './dialect-prefix.ts';
 import type { ApiDialect } from './dialects/choose-dialect.ts';
 import { answerErrors, refuseMethod, refuseUnknownRoute } from './error-answer.ts';
+import { routeFinder } from './find-route.ts';
 import { readJsonBody } from './json-body.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { describeApi } from './openapi.ts';
@@ -84,13 +85,12 @@ export function createApp(model: Reranker | RerankerSlot | ModelDirectory, optio
     showOpenApi: (_request, response) => void response.json((document ??= describeApi(routes, version))),
   });
   let document: object | undefined;
-  const errorShapes = new Map(routes.map(({ path, errors }) => [path, errors]));
 
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', false);
-  app.use(readDialectPrefix((path) => errorShapes.get(path.toLowerCase().replace(/\/$/, ''))));
+  app.use(readDialectPrefix(routeFinder(routes)));
   if (options.before?.length) app.use(...options.before);
   for (const route of routes) addRoute(app, route);
   app.use(refuseUnknownRoute);
@@ -98,15 +98,9 @@ export function createApp(model: Reranker | RerankerSlot | ModelDirectory, optio
   return app;
 }
 
-function addRoute(app: Express, { path, methods, handlers, only, about }: Route): void {
+function addRoute(app: Express, { path, methods, handlers, only }: Route): void {
   const route = app.route(path);
   if (only) route.all((_request, response, next) => next(localsOf(response).dialect === only ? undefined : 'route'));
-  route.all((_request, response, next) => {
-    const locals = localsOf(response);
-    locals.route = path;
-    locals.scoring = about.tag === 'rerank' || about.tag === 'score';
-    next();
-  });
   for (const method of methods) route[method](...handlers);
   route.all(
     refuseMethod(...methods.flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))),

@@ -1,13 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { WgrankError } from '../errors.ts';
 import type { Engine, EngineInfo, EngineOptions, EnginePair, EngineStats } from '../rerank/engine.ts';
-import {
-  packPairs,
-  takePixels,
-  unpackFailure,
-  type EngineCommand,
-  type EngineReport,
-} from './engine-protocol.ts';
+import { packPairs, takePixels, unpackFailure, type EngineCommand, type EngineReport } from './engine-protocol.ts';
 import type { EngineStandby } from './engine-standby.ts';
 import { forkEngine } from './fork-engine.ts';
 
@@ -115,11 +109,10 @@ class EngineLink {
     const { batch, pieces } = takePixels(packPairs(pairs));
     const id = this.#nextId++;
     for (const bytes of pieces) {
-      if (signal?.aborted) {
-        this.#send({ type: 'abort', id });
-        throw cancelled();
-      }
       await this.#sent({ type: 'pixels', id, bytes });
+      if (!signal?.aborted) continue;
+      this.#send({ type: 'abort', id });
+      throw cancelled();
     }
     return this.#ask<Float32Array>(() => ({ type: 'score', id, batch }), signal, id);
   }

@@ -7,10 +7,16 @@ import { forkEngine } from './fork-engine.ts';
  * before the next engine runs.
  */
 export class EngineStandby {
+  readonly #onLine: ((line: string) => void) | undefined;
   #child: ChildProcess | undefined;
   /** What was asked for last; undefined before that. */
   #last: { readonly engineModule: URL | undefined } | undefined;
   #closed = false;
+
+  /** @param onLine hears what its processes print; default: it goes to stderr */
+  constructor(onLine?: (line: string) => void) {
+    this.#onLine = onLine;
+  }
 
   /** Process id of what stands by, if anything does. */
   get pid(): number | undefined {
@@ -22,17 +28,17 @@ export class EngineStandby {
     const standing = this.#child;
     const fits = this.#last?.engineModule?.href === engineModule?.href;
     this.#last = { engineModule };
-    if (standing === undefined) return forkEngine(engineModule);
+    if (standing === undefined) return forkEngine(engineModule, this.#onLine);
     this.#forget(standing);
     if (fits) return standing;
     standing.kill('SIGKILL');
-    return forkEngine(engineModule);
+    return forkEngine(engineModule, this.#onLine);
   }
 
   /** Starts the like of what was taken last, unless one stands by. */
   prepare(): void {
     if (this.#closed || this.#last === undefined || this.#child !== undefined) return;
-    const child = forkEngine(this.#last.engineModule);
+    const child = forkEngine(this.#last.engineModule, this.#onLine);
     this.#child = child;
     child.once('exit', this.#lost);
     child.once('error', this.#lost);

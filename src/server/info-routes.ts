@@ -50,9 +50,6 @@ export function showModel(models: ModelDirectory, facts: InfoFacts): RequestHand
     // A model path starts with a slash, which the wildcard swallows.
     const card = cards.find(({ id }) => asked === id || `/${asked}` === id);
     if (card !== undefined) return void response.json(card);
-    const locals = localsOf(response);
-    // OpenAI's clients look for the message inside `error`.
-    if (locals.dialect === undefined) locals.errors = 'openai';
     throw new HttpRefusal(404, 'The model does not exist', { type: 'NotFoundError' });
   };
 }
@@ -85,10 +82,44 @@ export function showModelInfo(models: ModelDirectory): RequestHandler {
   };
 }
 
+const dtypes = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const;
+const dtypeName = z.enum(['float32', 'float16', 'bfloat16']);
+
+export const sglangServerInfo = z.object({
+  model_path: z.string(),
+  tokenizer_path: z.string(),
+  served_model_name: z.string(),
+  dtype: dtypeName,
+  context_length: z.int(),
+  tp_size: z.literal(1),
+  dp_size: z.literal(1),
+  status: z.literal('ready'),
+  version: z.string(),
+});
+
+/** `GET /server_info` and its older name `/get_server_info`: those of SGLang's keys that mean something here. */
+export function showServerInfo(models: ModelDirectory, { version }: InfoFacts): RequestHandler {
+  return (_request, response) => {
+    const { name, reranker } = models.first();
+    const { info } = reranker;
+    response.json({
+      model_path: info.model,
+      tokenizer_path: info.model,
+      served_model_name: name,
+      dtype: dtypes[info.dtype],
+      context_length: readableTokens(info),
+      tp_size: 1,
+      dp_size: 1,
+      status: 'ready',
+      version,
+    });
+  };
+}
+
 export const teiInfo = z.object({
   model_id: z.string(),
   model_sha: z.null(),
-  model_dtype: z.enum(['float32', 'float16', 'bfloat16']),
+  model_dtype: dtypeName,
   served_model_name: z.string(),
   model_type: z.object({
     reranker: z.object({ id2label: z.record(z.string(), z.string()), label2id: z.record(z.string(), z.int()) }),
@@ -113,8 +144,6 @@ export const teiInfo = z.object({
   }),
 });
 
-const teiDtypes = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const;
-
 /** `GET /info` as TEI has it, of the first model; what it has no key for stands under `wgrank`. */
 export function showInfo(models: ModelDirectory, facts: InfoFacts): RequestHandler {
   return (_request, response) => {
@@ -123,7 +152,7 @@ export function showInfo(models: ModelDirectory, facts: InfoFacts): RequestHandl
     response.json({
       model_id: info.model,
       model_sha: null,
-      model_dtype: teiDtypes[info.dtype],
+      model_dtype: dtypes[info.dtype],
       served_model_name: name,
       model_type: { reranker: { id2label: { 0: 'LABEL_0' }, label2id: { LABEL_0: 0 } } },
       max_concurrent_requests: facts.maxConcurrentRequests ?? null,
@@ -151,19 +180,20 @@ export function showInfo(models: ModelDirectory, facts: InfoFacts): RequestHandl
 export const statusAnswer = z.object({ status: z.string() });
 export const versionAnswer = z.object({ version: z.string() });
 
-/** `GET /health`: the process is alive. TEI's users ask whether the model answers, and expect an empty body. */
+/** `GET /health`: the process is alive. TEI's users ask whether the model answers. */
 export function showHealth(models: ModelDirectory): RequestHandler {
-  return (_request, response) => {
-    if (localsOf(response).dialect !== 'tei') return void response.json({ status: 'ok' });
-    models.requireAll();
-    response.end();
+  const showTei = showReadiness(models);
+  return (request, response, next) => {
+    if (localsOf(response).dialect === 'tei') return showTei(request, response, next);
+    response.json({ status: 'ok' });
   };
 }
 
-/** `GET /ready`: every model answers. */
+/** `GET /ready`: every model answers. TEI's users expect an empty body. */
 export function showReadiness(models: ModelDirectory): RequestHandler {
   return (_request, response) => {
     models.requireAll();
-    response.json({ status: 'ready' });
+    if (localsOf(response).dialect === 'tei') response.end();
+    else response.json({ status: 'ready' });
   };
 }

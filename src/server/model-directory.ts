@@ -1,3 +1,4 @@
+import type { ModelKind } from '../rerank/engine.ts';
 import type { Reranker } from '../rerank/reranker.ts';
 import { HttpRefusal } from './error-answer.ts';
 import { RerankerSlot } from './reranker-slot.ts';
@@ -38,12 +39,26 @@ export class ModelDirectory {
   }
 
   /**
-   * One model: any name is accepted, as SGLang does. Several: by their names, or the paths that they were loaded from.
-   * @throws HttpRefusal 404 for a name that no model has; 503 while the model cannot be asked
+   * One model: any name is accepted, as SGLang does. Several: by their names.
+   * @param name as sent: whatever JSON holds
+   * @throws HttpRefusal 404 for a name that no model has; 400 for what is no name; 503 while the model cannot be asked
    */
-  take(name?: string): TakenModel {
+  take(name?: unknown): TakenModel {
     const model = this.#find(name);
-    return nameModel(model, model.slot.take());
+    if (model !== undefined) return nameModel(model, model.slot.take());
+    if (typeof name !== 'string') {
+      const message = '1 validation error: body.model: Input should be a valid string';
+      throw new HttpRefusal(400, message, { type: 'BadRequestError' });
+    }
+    const names = this.#models.map((one) => one.name).join(', ');
+    throw new HttpRefusal(404, `The model ${JSON.stringify(name.slice(0, 100))} does not exist (${names}).`, {
+      type: 'NotFoundError',
+    });
+  }
+
+  /** Kind of the model that `take` would give; undefined where it would throw because there is none, or none yet. */
+  kindOf(name?: unknown): ModelKind | undefined {
+    return this.#find(name)?.slot.loaded?.info.kind;
   }
 
   /** @throws HttpRefusal 503 while none of the models can be asked */
@@ -71,16 +86,9 @@ export class ModelDirectory {
     return this.listLoaded()[0]!;
   }
 
-  #find(name: string | undefined): ServedModel {
-    if (this.#models.length === 1 || name === undefined || name === '') return this.#models[0];
-    const found =
-      this.#models.find((model) => model.name === name) ??
-      this.#models.find(({ slot }) => slot.loaded?.info.model === name);
-    if (found !== undefined) return found;
-    const names = this.#models.map((model) => model.name).join(', ');
-    throw new HttpRefusal(404, `The model ${JSON.stringify(name.slice(0, 100))} does not exist (${names}).`, {
-      type: 'NotFoundError',
-    });
+  #find(name: unknown): ServedModel | undefined {
+    if (this.#models.length === 1 || name == null || name === '') return this.#models[0];
+    return this.#models.find((model) => model.name === name);
   }
 }
 

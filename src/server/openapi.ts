@@ -33,11 +33,14 @@ export function describeApi(routes: readonly Route[], version: string) {
     ],
     tags: ['rerank', 'score', 'models', 'server'].map((name) => ({ name })),
     // A key is needed where the server was started with one.
-    security: [{}, { bearer: [] }],
+    security: [{}, { bearer: [] }, { apiKey: [] }],
     paths: Object.fromEntries(routes.map((route) => [toOpenApiPath(route.path), describeRoute(route)])),
     components: {
       schemas: toJsonSchemas(),
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+      },
     },
   };
 }

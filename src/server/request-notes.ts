@@ -81,6 +81,7 @@ export function takeNotes(...listeners: readonly RequestListener[]): RequestHand
     const locals = localsOf(response);
     locals.requestId = notes.id;
     locals.observe = notes.observe;
+    locals.timings = notes;
     response.setHeader('X-Request-Id', notes.id);
     for (const listener of listeners) listener.begin?.();
     response.once('close', () => {

@@ -10,11 +10,12 @@ import {
   showModel,
   showModelInfo,
   showReadiness,
+  showServerInfo,
   type InfoFacts,
 } from './info-routes.ts';
 import type { ModelDirectory } from './model-directory.ts';
 import type { SchemaName } from './openapi-schemas.ts';
-import { answerRerank } from './rerank-route.ts';
+import { answerRerank, type CallLimits } from './rerank-route.ts';
 import { answerScore } from './score-route.ts';
 
 /** A path, what answers there, and what the OpenAPI document says of it. */
@@ -55,9 +56,10 @@ export function listRoutes(parts: RouteParts): Route[] {
   return [...rankRoutes(parts), ...scoreRoutes(parts), ...modelRoutes(parts), ...serverRoutes(parts)];
 }
 
-function rankRoutes({ models, readBody, facts, apiDialect, requestTimeoutMs }: RouteParts): Route[] {
+function rankRoutes(parts: RouteParts): Route[] {
+  const { models, readBody, apiDialect } = parts;
   const route = (path: string, name: RankRoute, summary: string): Route => {
-    const options = { maxDocuments: facts.maxDocuments, requestTimeoutMs, apiDialect };
+    const options = { ...limitsOf(parts), apiDialect };
     const isSglang = name === 'sglang' && apiDialect === 'sglang';
     return {
       path,
@@ -80,6 +82,7 @@ function rankRoutes({ models, readBody, facts, apiDialect, requestTimeoutMs }: R
     route('/v1/reranking', 'v1', alias),
     route('/reranking', 'v1', alias),
     route('/v1/reranks', 'v1', alias),
+    route('/invocations', 'v1', 'As /rerank, where SageMaker asks'),
     route('/v1/ranking', 'nvidia', 'Rank passages, as NVIDIA'),
   ];
 }
@@ -92,9 +95,9 @@ const rankAnswers = (sglangFirst: boolean): SchemaName[] => {
   return sglangFirst ? ['SglangRanked', ...objects] : [...objects, 'SglangRanked', 'NvidiaRankings'];
 };
 
-function scoreRoutes({ models, readBody, facts, requestTimeoutMs }: RouteParts): Route[] {
-  const limits = { maxDocuments: facts.maxDocuments, requestTimeoutMs };
-  const handlers = [requireModel(models), ...readBody, answerScore(models, limits)];
+function scoreRoutes(parts: RouteParts): Route[] {
+  const { models, readBody } = parts;
+  const handlers = [requireModel(models), ...readBody, answerScore(models, limitsOf(parts))];
   return ['/v1/score', '/score'].map((path) => ({
     path,
     methods: ['post'],
@@ -109,13 +112,20 @@ function scoreRoutes({ models, readBody, facts, requestTimeoutMs }: RouteParts):
   }));
 }
 
+function limitsOf({ models, facts, requestTimeoutMs }: RouteParts): CallLimits {
+  return { maxDocuments: facts.maxDocuments, requestTimeoutMs, kindOf: (model) => models.kindOf(model) };
+}
+
 function modelRoutes({ models, facts }: RouteParts): Route[] {
+  // Their errors are told both ways: OpenAI's clients look for the message inside `error`, SGLang's beside it.
   return [
-    get('/v1/models', listModels(models, facts), 'Models that answer', 'models', ['ModelList']),
-    get('/v1/models/*id', showModel(models, facts), 'One model', 'models', ['Model']),
-    get('/models', listModels(models, facts), 'As /v1/models', 'models', ['ModelList']),
+    get('/v1/models', listModels(models, facts), 'Models that answer', 'models', ['ModelList'], 'openai'),
+    get('/v1/models/*id', showModel(models, facts), 'One model', 'models', ['Model'], 'openai'),
+    get('/models', listModels(models, facts), 'As /v1/models', 'models', ['ModelList'], 'openai'),
     get('/model_info', showModelInfo(models), 'The first model, as SGLang', 'models', ['SglangModelInfo']),
     get('/get_model_info', showModelInfo(models), 'As /model_info', 'models', ['SglangModelInfo']),
+    get('/server_info', showServerInfo(models, facts), 'The server, as SGLang', 'models', ['SglangServerInfo']),
+    get('/get_server_info', showServerInfo(models, facts), 'As /server_info', 'models', ['SglangServerInfo']),
     get('/info', showInfo(models, facts), 'The first model and limits, as TEI', 'models', ['Info']),
   ];
 }
@@ -126,9 +136,11 @@ function serverRoutes({ models, facts, metrics, showOpenApi }: RouteParts): Rout
     get('/health', showHealth(models), 'The process is alive; under /tei: as /ready', 'server', ['Status']),
     get('/ready', showReadiness(models), 'Every model answers', 'server', ['Status']),
     get('/ping', showReadiness(models), 'As /ready', 'server', ['Status']),
+    get('/health_generate', showReadiness(models), 'As /ready, where SGLang’s balancers ask', 'server', ['Status']),
     get('/version', version, 'Version of the server', 'server', ['Version']),
     ...(metrics ? [get('/metrics', metrics, 'Prometheus metrics', 'server', 'text/plain')] : []),
     get('/openapi.json', showOpenApi, 'This document', 'server', 'application/json'),
+    get('/api-doc/openapi.json', showOpenApi, 'As /openapi.json, where TEI has it', 'server', 'application/json'),
     get('/docs', showDocs, 'This document to read and try', 'server', 'text/html'),
     get('/docs/:file', sendDocsFile(), 'Files of the page', 'server', '*/*'),
     { ...get('/', showHealth(models), 'Under /tei: as /ready', 'server', 'text/plain'), only: 'tei' },
@@ -141,8 +153,9 @@ function get(
   summary: string,
   tag: RouteAbout['tag'],
   answers: RouteAbout['answers'],
+  errors: ErrorShape = 'sglang',
 ): Route {
-  return { path, methods: ['get'], handlers: [handler], errors: 'sglang', about: { summary, tag, answers } };
+  return { path, methods: ['get'], handlers: [handler], errors, about: { summary, tag, answers } };
 }
 
 /** Before a body is read that nobody could answer. */

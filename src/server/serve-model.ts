@@ -179,6 +179,7 @@ export class ServedModel implements MeteredModel {
       spawn: (given, standby) => this.#parts.spawnEngine(engineOptions, { signal: given, standby }),
       signal,
       log: (line) => warn(`${this.name}: ${line}`),
+      onLine: (line) => warn(`${this.name}: its engine prints: ${line}`),
       onStateChange: (state, reason) => {
         if (state === 'broken') warn(`${this.name}: requests get 503 until the engine is back: ${reason}`);
         this.#mark();

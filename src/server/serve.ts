@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RequestHandler } from 'express';
 import { WgrankError } from '../errors.ts';
 import type { EngineInfo } from '../rerank/engine.ts';
@@ -47,10 +48,15 @@ export interface RunningServer {
    * to be closed.
    */
   readonly ready: Promise<readonly EngineInfo[]>;
-  /** Not ready at once, no new connections, requests in flight finish. @returns false when the drain limit cut some */
+  /** Not ready at once, soon no new connections; what has come is answered. @returns false when the drain limit cut some */
   close(): Promise<boolean>;
 }
 
+/**
+ * The door stays open this long when the server stops: connections that the system has taken and this process has not would be reset,
+ * and balancers that ask meanwhile hear that the server is not ready.
+ */
+const longestLingerMs = 250;
 /** Bodies that are worked on at a time take this many times the largest one. */
 const heldBodies = 4;
 /** Requests with pictures hold more than their bodies while they wait. */
@@ -120,7 +126,10 @@ export async function serve(options: ServeOptions, parts: ModelParts): Promise<R
     const rerankers = models.map(({ slot }) => slot.loaded);
     for (const { slot } of models) slot.stop();
     loading.abort();
-    const drained = await drain(main.server, options.drainLimitMs ?? 20_000);
+    const limitMs = options.drainLimitMs ?? 20_000;
+    const lingerMs = Math.min(longestLingerMs, limitMs);
+    await sleep(lingerMs);
+    const drained = await drain(main.server, limitMs - lingerMs);
     await loaded.catch(() => undefined);
     await Promise.all(rerankers.map((reranker) => reranker?.close()));
     // Whoever watches the drain sees it to its end.

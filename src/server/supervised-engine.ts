@@ -30,6 +30,8 @@ export interface SupervisionOptions {
   onStateChange?(state: SupervisedState, reason: string): void;
   /** Lines for the operator. */
   log?(line: string): void;
+  /** Hears what the engine's processes print; default: it goes to stderr. */
+  onLine?(line: string): void;
 }
 
 /** Failures of the engine and not of the call: another process may well answer it. */
@@ -72,7 +74,7 @@ export class SupervisedEngine implements Engine {
   /** @throws WgrankError whatever the first start throws: it is not repeated */
   static async start(options: SupervisionOptions): Promise<SupervisedEngine> {
     const { hangMs, signal = new AbortController().signal } = options;
-    const standby = new EngineStandby();
+    const standby = new EngineStandby(options.onLine);
     const began = performance.now();
     const started = await startEngine({ spawn: (given) => options.spawn(given, standby), hangMs, signal });
     return new SupervisedEngine(options, standby, started, performance.now() - began);

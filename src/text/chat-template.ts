@@ -1,5 +1,6 @@
 import { Environment, Interpreter, parse, tokenize } from './jinja-js.ts';
-import type { JinjaEnvironment, JinjaValue } from './jinja-js.ts';
+import type { JinjaEnvironment, JinjaFunction, JinjaValue } from './jinja-js.ts';
+import { longestPrompt } from './template-protocol.ts';
 import { textOf, type TemplateContent, type TemplateTexts } from './template-texts.ts';
 
 /**
@@ -36,10 +37,76 @@ export function isRerankerTemplate(source: string): boolean {
 /** Renders one prompt. */
 export type RenderPrompt = (texts: TemplateTexts) => string;
 
-/** jinja2: the first of an empty list is undefined, so that `default` applies. The library's is no value of its language. */
+/** What the parser makes of `| name(argument, …)`. */
+interface FilterCall {
+  readonly callee?: { readonly value: unknown };
+  readonly args?: readonly { readonly type: string; readonly value: unknown }[];
+}
+
+/** How often a text comes in another. */
+function countOf(part: string, text: string): number {
+  if (part === '') return text.length + 1;
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++;
+  return count;
+}
+
+/** Elements of a list that a template makes. */
+const maxElements = 1_000_000;
+
 class ExactInterpreter extends Interpreter {
+  readonly #maxUnits: number;
+  readonly #guarded = new WeakSet<JinjaFunction>();
+
+  /** @param maxUnits UTF-16 units of a text that it makes on its way */
+  constructor(scope: JinjaEnvironment, maxUnits: number) {
+    super(scope);
+    this.#maxUnits = maxUnits;
+  }
+
+  /** What doubles again and again is stopped while it is small: V8 allows one object more than the heap's limit, however large. */
+  override evaluate(statement: unknown, scope: JinjaEnvironment): JinjaValue {
+    const result = super.evaluate(statement, scope);
+    const { value } = result;
+    if (typeof value === 'string') {
+      this.#checkUnits(value.length);
+      this.#guardReplace(value, result.builtins?.get('replace'));
+    }
+    if (Array.isArray(value) && value.length > maxElements)
+      throw new Error(`it makes a list of ${value.length} elements (at most ${maxElements})`);
+    return result;
+  }
+
+  /** jinja2: the first of an empty list is undefined, so that `default` applies. The library's is no value of its language. */
   override applyFilter(operand: JinjaValue, filter: unknown, scope: JinjaEnvironment): JinjaValue {
+    this.#checkJoin(operand, filter as FilterCall, scope);
     return super.applyFilter(operand, filter, scope) ?? new Environment().lookupVariable('undefined');
+  }
+
+  #checkUnits(units: number): void {
+    if (units > this.#maxUnits)
+      throw new Error(`it makes ${units} characters for one prompt (at most ${this.#maxUnits})`);
+  }
+
+  // `join` and `replace` make at once what may be thousands of times larger than what they are given.
+
+  #checkJoin({ value }: JinjaValue, { callee, args }: FilterCall, scope: JinjaEnvironment): void {
+    if (callee?.value !== 'join' || !Array.isArray(value)) return;
+    const [first] = args ?? [];
+    const separator =
+      first && this.evaluate(first.type === 'KeywordArgumentExpression' ? first.value : first, scope).value;
+    this.#checkUnits(value.length * String(separator ?? '').length);
+  }
+
+  #guardReplace(text: string, replace: JinjaFunction | undefined): void {
+    if (replace === undefined || this.#guarded.has(replace)) return;
+    this.#guarded.add(replace);
+    const real = replace.value;
+    replace.value = (values, scope) => {
+      const [before, after] = values.map(({ value }) => String(value));
+      this.#checkUnits(countOf(before ?? '', text) * (after ?? '').length);
+      return real(values, scope);
+    };
   }
 }
 
@@ -51,7 +118,8 @@ export function compileTemplate({ source, specialTokens }: ChatTemplate): Render
   if (dialect === 'sglang') text = text.replace(/^\n+|\n+$/g, '').replaceAll('\\n', '\n');
   const trim = dialect === 'roles';
   const program = parse(tokenize(text, { trim_blocks: trim, lstrip_blocks: trim }));
-  return ({ query, document, instruct }) => {
+  return (texts) => {
+    const { query, document, instruct } = texts;
     const messages: { role: string; content: TemplateContent }[] = [
       { role: 'query', content: query },
       { role: 'document', content: document },
@@ -64,7 +132,7 @@ export function compileTemplate({ source, specialTokens }: ChatTemplate): Render
     const scope = new Environment();
     const names = { ...globals, ...specialTokens, messages, add_generation_prompt: true, ...asked, ...lists };
     for (const [name, value] of Object.entries(names)) scope.set(name, value);
-    return String(new ExactInterpreter(scope).run(program).value);
+    return String(new ExactInterpreter(scope, longestPrompt(texts)).run(program).value);
   };
 }
 

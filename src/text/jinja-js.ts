@@ -4,6 +4,13 @@ import * as library from '@huggingface/jinja';
 export interface JinjaValue {
   readonly type: string;
   readonly value: unknown;
+  /** Methods of a text by their names, made anew for each value. */
+  readonly builtins?: ReadonlyMap<string, JinjaFunction>;
+}
+
+/** A method. */
+export interface JinjaFunction {
+  value: (values: readonly JinjaValue[], scope: JinjaEnvironment) => JinjaValue;
 }
 
 /** Names in scope. */
@@ -14,6 +21,8 @@ export interface JinjaEnvironment {
 
 interface JinjaInterpreter {
   run(program: unknown): JinjaValue;
+  /** Called for every statement and expression, also by itself. */
+  evaluate(statement: unknown, scope: JinjaEnvironment): JinjaValue;
   applyFilter(operand: JinjaValue, filter: unknown, scope: JinjaEnvironment): JinjaValue | undefined;
 }
 

@@ -1,9 +1,10 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { createRequire } from 'node:module';
+import type { ChildProcess } from 'node:child_process';
 import { basename } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import process from 'node:process';
 
 import { WgrankError } from '../errors.ts';
+import { bareEnvironment } from '../process/child-environment.ts';
+import { forkModule, neighbour } from '../process/fork-module-node.ts';
 import type { ChatTemplate } from './chat-template.ts';
 import type { RenderCommand, RenderReport } from './template-protocol.ts';
 import { promptUnits, type TemplateTexts } from './template-texts.ts';
@@ -11,16 +12,27 @@ import { promptUnits, type TemplateTexts } from './template-texts.ts';
 /** How long a template may take for one task; a prompt takes well under a millisecond. */
 const limitMs = 500;
 /** A process that does not stop by itself is killed this much later, and after the time that the texts take to travel. */
-const graceMs = 400;
+const graceMs = 300;
 const unitsPerMs = 2000;
-/** Heap of the process. */
+/** Heap of the process: what lives long, and three halves of a room for what is new. */
 const heapMegabytes = 64;
+const newMegabytes = 4;
+/** A task that nobody waits for any more may still end by itself, which costs less than a new process. */
+const givenUpMs = 50;
+const startLimitMs = 30_000;
+
+export interface TemplateProcessOptions {
+  /** How long a process may take until it is ready. Default 30,000 ms. */
+  readonly startLimitMs?: number | undefined;
+  /** Module of the process; default: wgrank's own. Tests pass a broken one. */
+  readonly childModule?: URL | undefined;
+}
 
 interface RunningTask {
   readonly id: number;
   readonly task: Waiting;
   /** Kills the process when it does not stop by itself. */
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout;
   late: boolean;
 }
 
@@ -33,9 +45,13 @@ interface Waiting {
 /** Renders a chat template in a process with limits. A template that breaks them fails its own task; the next one has a new process. */
 export class TemplateProcess {
   readonly #template: ChatTemplate;
+  readonly #options: TemplateProcessOptions;
   readonly #waiting: Waiting[] = [];
   #child: ChildProcess | undefined;
   #ready = false;
+  /** It was killed because it did not get ready. */
+  #overdue = false;
+  #startTimer: NodeJS.Timeout | undefined;
   #running: RunningTask | undefined;
   #lastId = 0;
   #closed = false;
@@ -43,12 +59,18 @@ export class TemplateProcess {
   readonly ready: Promise<void>;
   #becameReady: () => void = () => undefined;
 
-  constructor(template: ChatTemplate) {
+  constructor(template: ChatTemplate, options: TemplateProcessOptions = {}) {
     this.#template = template;
+    this.#options = options;
     this.ready = new Promise((resolve) => {
       this.#becameReady = resolve;
     });
     this.#start();
+  }
+
+  /** Of the process that runs, if one does. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   /**
@@ -68,10 +90,8 @@ export class TemplateProcess {
         reject: (error) => (settled.abort(), reject(error)),
       };
       const abort = (): void => {
-        const at = this.#waiting.indexOf(task);
-        if (at >= 0) this.#waiting.splice(at, 1);
-        // One that runs already ends soon.
         task.reject(cancelled());
+        this.#abandon(task);
       };
       signal?.addEventListener('abort', abort, { signal: settled.signal });
       this.#waiting.push(task);
@@ -82,20 +102,36 @@ export class TemplateProcess {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#running?.timer);
-    this.#running?.task.reject(stopped());
+    clearTimeout(this.#startTimer);
+    this.#endTask()?.task.reject(stopped());
     for (const { reject } of this.#waiting.splice(0)) reject(stopped());
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await exited;
   }
 
+  /** The others must not wait for what nobody wants, and a template cannot be stopped from here. */
+  #abandon(task: Waiting): void {
+    const at = this.#waiting.indexOf(task);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    const running = this.#running;
+    if (running?.task !== task) return;
+    const child = this.#child;
+    clearTimeout(running.timer);
+    running.timer = setTimeout(() => child?.kill('SIGKILL'), givenUpMs);
+  }
+
   #start(): void {
-    const child = forkChild();
+    const child = forkChild(this.#options.childModule);
     this.#child = child;
     this.#ready = false;
+    this.#overdue = false;
+    this.#startTimer = setTimeout(() => {
+      this.#overdue = true;
+      child.kill('SIGKILL');
+    }, this.#options.startLimitMs ?? startLimitMs);
     child.on('message', (report: RenderReport) => this.#hear(child, report));
     // Later errors (a send that races with the end) are covered by 'exit'.
     child.on('error', (error) => this.#ended(child, error.message));
@@ -106,6 +142,7 @@ export class TemplateProcess {
   #hear(child: ChildProcess, report: RenderReport): void {
     if (child !== this.#child) return;
     if (report.kind === 'ready') {
+      clearTimeout(this.#startTimer);
       this.#ready = true;
       this.#becameReady();
     } else if (report.kind === 'starved') this.#running?.timer.refresh();
@@ -146,6 +183,7 @@ export class TemplateProcess {
 
   #ended(child: ChildProcess, why: string): void {
     if (child !== this.#child) return;
+    clearTimeout(this.#startTimer);
     const wasReady = this.#ready;
     this.#becameReady();
     this.#child = undefined;
@@ -153,8 +191,9 @@ export class TemplateProcess {
     const running = this.#endTask();
     running?.task.reject(this.#failure(running.late ? `it takes more than ${limitMs} ms` : describeEnd(why)));
     // A process that cannot even start would be started for ever.
+    const reason = this.#overdue ? `it is not ready after ${this.#options.startLimitMs ?? startLimitMs} ms` : why;
     if (!wasReady)
-      for (const { reject } of this.#waiting.splice(0)) reject(stopped(`the template's process ended: ${why}`));
+      for (const { reject } of this.#waiting.splice(0)) reject(stopped(`the template's process ended: ${reason}`));
     this.#next();
   }
 
@@ -176,16 +215,12 @@ function send(child: ChildProcess, command: RenderCommand): void {
   });
 }
 
-function forkChild(): ChildProcess {
-  // The neighbour has this file's own ending: .ts under tsx and vitest, .js in dist.
-  const isSource = import.meta.url.endsWith('.ts');
-  const entry = fileURLToPath(new URL(`./template-child-node.${isSource ? 'ts' : 'js'}`, import.meta.url));
-  const loader = isSource ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : [];
-  return fork(entry, [], {
-    serialization: 'advanced',
-    execArgv: [...loader, `--max-old-space-size=${heapMegabytes}`],
+function forkChild(childModule: URL | undefined): ChildProcess {
+  return forkModule(childModule ?? neighbour(import.meta.url, 'template-child-node'), {
+    flags: [`--max-old-space-size=${heapMegabytes - 3 * newMegabytes}`, `--max-semi-space-size=${newMegabytes}`],
+    env: bareEnvironment(process.env),
     // What it says about its end is said here.
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', 'ignore'],
   });
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ApiKeys } from '../../src/server/api-keys.ts';
 import { Random } from '../fuzz/random.ts';
+import { showFigures } from '../support/figures.ts';
 import { tiered } from '../support/tier.ts';
 
 const samples = tiered(20_000, 100_000);
@@ -34,6 +35,6 @@ test(`the time of a comparison tells nothing of the key: ${samples} samples`, ()
   const timesOf = (wanted: boolean) => taken.filter((ns, i) => order[i] === wanted && ns <= cut);
   const [one, other] = [meanAndVariance(timesOf(true)), meanAndVariance(timesOf(false))];
   const t = (one.mean - other.mean) / Math.sqrt(one.share + other.share);
-  console.log(JSON.stringify({ t, nearNs: one.mean, farNs: other.mean }));
+  showFigures({ samples, t, nearNs: one.mean, farNs: other.mean });
   expect(Math.abs(t)).toBeLessThan(limit);
 });

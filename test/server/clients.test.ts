@@ -8,7 +8,11 @@ import { CohereClient, CohereClientV2, CohereError } from 'cohere-ai';
 import OpenAI, { NotFoundError } from 'openai';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { VoyageAIClient, VoyageAIError } from 'voyageai';
-import { createFakeReranker, startApp, type RunningApp } from './fake-reranker.ts';
+import { guardAccess } from '../../src/server/access.ts';
+import { ApiKeys } from '../../src/server/api-keys.ts';
+import { createApp } from '../../src/server/app.ts';
+import { RerankerSlot } from '../../src/server/reranker-slot.ts';
+import { createFakeReranker, listen, startApp, type RunningApp } from './fake-reranker.ts';
 
 // The published clients, nothing changed but their base URL and key.
 const reranker = createFakeReranker({ model: 'BAAI/bge-reranker-v2-m3' });
@@ -167,6 +171,26 @@ describe('openai', () => {
     const missing = client.models.retrieve('gpt-5');
     await expect(missing).rejects.toBeInstanceOf(NotFoundError);
     await expect(missing).rejects.toMatchObject({ message: '404 The model does not exist' });
+  });
+
+  test('models that load, and a key that is wrong, are said in words', async () => {
+    const loading = await listen(createApp(new RerankerSlot()));
+    const early = new OpenAI({ apiKey: token, baseURL: `${loading.url}/v1`, maxRetries: 0 });
+    for (const asked of [early.models.list(), early.models.retrieve('a/model')])
+      await expect(asked).rejects.toMatchObject({
+        status: 503,
+        message: '503 The model is still loading. Please retry later.',
+      });
+    await loading.close();
+    const access = { host: '127.0.0.1', keys: new ApiKeys(['another']) };
+    const guarded = await startApp(reranker, { before: guardAccess(access) });
+    const stranger = new OpenAI({ apiKey: token, baseURL: `${guarded.url}/v1` });
+    for (const asked of [stranger.models.list(), stranger.models.retrieve('a/model')])
+      await expect(asked).rejects.toMatchObject({
+        status: 401,
+        message: expect.stringMatching(/^401 A valid API key/),
+      });
+    await guarded.close();
   });
 
   test('post', async () => {

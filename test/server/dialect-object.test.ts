@@ -35,17 +35,20 @@ const told = (results: readonly object[]) => {
 };
 
 describe('the superset answer', () => {
-  test.each(['/rerank', '/v1/reranking', '/reranking', '/v1/reranks'])('%s: with documents', async (path) => {
-    expect(await ask(app.url + path, { model: 'any', query, documents })).toEqual({
-      id: anId,
-      object: 'list',
-      model,
-      results: told(echoed),
-      usage,
-      data: scores,
-      meta: meta('2'),
-    });
-  });
+  test.each(['/rerank', '/v1/reranking', '/reranking', '/v1/reranks', '/invocations'])(
+    '%s: with documents',
+    async (path) => {
+      expect(await ask(app.url + path, { model: 'any', query, documents })).toEqual({
+        id: anId,
+        object: 'list',
+        model,
+        results: told(echoed),
+        usage,
+        data: scores,
+        meta: meta('2'),
+      });
+    },
+  );
 
   test('/v2/rerank: without, unless asked', async () => {
     const { results, data } = await ask(`${app.url}/v2/rerank`, { query, documents });
@@ -153,7 +156,7 @@ describe('optional fields', () => {
       score_threshold: 0.3,
     };
     expect(await ask(`${app.url}/rerank`, { query, documents, ...nulls })).toMatchObject({ results: echoed });
-    expect(Object.keys(reranker.calls[0]!.options)).toEqual(['signal']);
+    expect(Object.keys(reranker.calls[0]!.options)).toEqual(['signal', 'request']);
   });
 
   test.each<[object, object]>([
@@ -173,79 +176,26 @@ describe('optional fields', () => {
     [{ truncate: 'true' }, { truncate: true }],
   ])('%j reaches the model as %j', async (sent, options) => {
     await ask(`${app.url}/rerank`, { query, documents, ...sent });
-    const { signal: _, ...reached } = reranker.calls[0]!.options;
+    const { signal: _, request: __, ...reached } = reranker.calls[0]!.options;
     expect(reached).toEqual(options);
+  });
+
+  test('max_tokens_per_query is refused by its name for a model that has no such cut', async () => {
+    const decoder = createFakeReranker({ kind: 'text-decoder' });
+    const other = await startApp(decoder);
+    const message = 'max_tokens_per_query is for cross-encoders: a decoder reads its prompt as one text';
+    for (const path of ['/rerank', '/jina/v1/rerank']) {
+      const { status, body } = await post(other.url + path, { query, documents, max_tokens_per_query: 5 });
+      expect([status, body.message]).toEqual([400, message]);
+      expect((await post(other.url + path, { query, documents, max_tokens_per_query: 0 })).status).toBe(200);
+    }
+    expect(decoder.calls).toHaveLength(2);
+    await other.close();
   });
 
   test('documents that were cut are counted', async () => {
     const answer = await ask(`${app.url}/rerank`, { query, documents: ['1 a', 'x'.repeat(600)] });
     expect(answer.meta.warnings).toEqual(['1 of 2 documents were cut to the length that the model reads']);
-  });
-});
-
-const image = (url: string) => ({ type: 'image_url', image_url: { url } });
-const words = (text: string) => ({ type: 'text', text });
-
-describe('forms of a document, and what the model gets', () => {
-  test.each<[unknown, unknown]>([
-    ['a', 'a'],
-    ['', ''],
-    [{ text: 'a', id: 7 }, 'a'],
-    [{ image: 'https://x/y.png' }, [image('https://x/y.png')]],
-    [{ text: 'a', image: 'data:,' }, [words('a'), image('data:,')]],
-    [{ text: '', image: { url: 'data:,' } }, [image('data:,')]],
-    [{ content: [words('a'), image('b')] }, [words('a'), image('b')]],
-    [
-      [words('a'), image('b')],
-      [words('a'), image('b')],
-    ],
-    [words('a'), [words('a')]],
-    [image('b'), [image('b')]],
-    [{ type: 'video_url', video_url: { url: 'c' } }, [{ type: 'video_url', video_url: { url: 'c' } }]],
-    [{ type: 'multimodal', text: 'a', images: ['b', { url: 'c' }] }, [words('a'), image('b'), image('c')]],
-    [{ title: 'a', content: 'b', n: 1 }, '{"title":"a","content":"b","n":1}'],
-    [{ type: 'post', body: 'a' }, '{"type":"post","body":"a"}'],
-    [{}, '{}'],
-  ])('%j', async (document, content) => {
-    const vision = createFakeReranker({ kind: 'vl-decoder' });
-    vision.rerank = async (asked, all, options = {}) => {
-      vision.calls.push({ query: asked, documents: all, options });
-      return all.map((_, index) => ({ index, score: 0, logit: 0, promptTokens: 1, truncatedTokens: 0 }));
-    };
-    const seeing = await startApp(vision);
-    const { results } = await ask(`${seeing.url}/rerank`, { query, documents: [document] });
-    expect(vision.calls[0]!.documents).toEqual([content]);
-    const echo =
-      typeof document === 'string' ? { text: document } : Array.isArray(document) ? { content: document } : document;
-    expect(results[0].document).toEqual(echo);
-    await seeing.close();
-  });
-
-  test('a single document needs no list', async () => {
-    expect(await ask(`${app.url}/vllm/rerank`, { query, documents: '1 a' })).toMatchObject({ results: [{ index: 0 }] });
-    expect(await ask(`${app.url}/rerank`, { query: { text: 'q' }, documents: { text: '1 a' } })).toMatchObject({
-      results: [{ document: { text: '1 a' } }],
-    });
-    expect(reranker.calls[1]).toMatchObject({ query: 'q', documents: ['1 a'] });
-  });
-
-  test.each<[string[], unknown]>([
-    [['text'], '1 a'],
-    [['title'], '5 t'],
-    [['n', 'title'], '{"n":7,"title":"5 t"}'],
-    [['title', 'nope', 'n'], '{"title":"5 t","n":7}'],
-    [['n'], '{"n":7}'],
-    [['nope'], '{}'],
-  ])('rank_fields %j', async (rank_fields, content) => {
-    const document = { text: '1 a', title: '5 t', n: 7 };
-    await ask(`${app.url}/rerank`, { query, documents: [document, 'as it is'], rank_fields });
-    expect(reranker.calls[0]!.documents).toEqual([content, 'as it is']);
-  });
-
-  test.each(['/vllm/rerank', '/voyage/v1/rerank'])('%s refuses objects of no known form', async (path) => {
-    const { status, body } = await post(app.url + path, { query, documents: ['a', { title: 'b' }] });
-    expect(status).toBe(400);
-    expect(JSON.stringify(body)).toContain('body.documents[1]: Input should be a valid string or an object with text');
   });
 });
 

@@ -60,8 +60,34 @@ describe.each(['/score', '/v1/score', '/vllm/score', '/vllm/v1/score'])('pairs a
     expect(await scores({ text_1, text_2, use_activation: false })).toEqual([1, 2, 3, 0]);
   });
 
+  test.each<[object, object]>([
+    [{ instruction: 'find' }, { instruct: 'find' }],
+    [{ instruct: 'find' }, { instruct: 'find' }],
+    [{ chat_template_kwargs: { instruction: 'find' } }, { instruct: 'find' }],
+    [{ instruction: '', instruct: 'not this' }, {}],
+    [{ truncation_side: 'right', truncation: true }, { truncate: true }],
+    [{ truncation: false }, { truncate: false }],
+    [{ truncate: false }, { truncate: false }],
+    [
+      { truncate_prompt_tokens: 64, truncate: false },
+      { truncate: true, maxPairTokens: 64 },
+    ],
+    [{ max_tokens_per_doc: 7, max_tokens_per_query: 0 }, { maxDocumentTokens: 7 }],
+  ])('%j reaches the model as %j, as in a ranking', async (sent, options) => {
+    await ask(app.url + path, { queries: 'q', documents: 'a', ...sent });
+    await ask(`${app.url}/rerank`, { query: 'q', documents: 'a', ...sent });
+    for (const call of reranker.calls) {
+      const { signal: _, request: __, ...reached } = call.options;
+      expect(reached).toEqual(options);
+    }
+    expect(reranker.calls).toHaveLength(2);
+  });
+
   test.each<[object, string]>([
     [{}, 'No pairs: give queries and documents'],
+    [{ text_1: 'q', text_2: 'a', truncation_side: 'left' }, "truncation_side 'left' is not supported"],
+    [{ text_1: 'q', text_2: 'a', instruct: '\0' }, 'instruction contains a NUL character'],
+    [{ text_1: 'q', text_2: 'a', max_tokens_per_query: 5 }, 'max_tokens_per_query is for cross-encoders'],
     [{ text_1: 'q' }, 'No pairs: give'],
     [{ text_1: 'q', data_2: 'a' }, 'No pairs: give'],
     [{ query: 'q', items: ['a'], label_token_ids: [1, 2] }, 'are read at /sglang/v1/score'],

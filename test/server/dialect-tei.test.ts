@@ -1,7 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Admission } from '../../src/server/admission.ts';
+import { createApp } from '../../src/server/app.ts';
+import { RerankerSlot } from '../../src/server/reranker-slot.ts';
+import { takeNotes } from '../../src/server/request-notes.ts';
+import { createReranker } from '../../src/rerank/create-reranker.ts';
+import { fakeInfo } from '../support/fake-engine.ts';
 import { ask, get, post, probability } from './dialects.ts';
-import { createFakeReranker, startApp, type RunningApp } from './fake-reranker.ts';
+import { createFakeReranker, listen, startApp, type RunningApp } from './fake-reranker.ts';
 
 const reranker = createFakeReranker({
   model: 'BAAI/bge-reranker-large',
@@ -57,7 +63,7 @@ describe.each(places)('%s', (path) => {
     [{ truncate: 'true' }, { truncate: true }],
   ])('%j reaches the model as %j', async (sent, options) => {
     await ask(app.url + path, { query, texts, ...sent });
-    const { signal: _, ...reached } = reranker.calls[0]!.options;
+    const { signal: _, request: __, ...reached } = reranker.calls[0]!.options;
     expect(reached).toEqual(options);
   });
 
@@ -101,7 +107,44 @@ describe.each(places)('%s', (path) => {
     expect(headers.get('x-compute-characters')).toBe('13');
     expect(headers.get('x-compute-tokens')).toBe('13');
     for (const name of ['x-compute-time', 'x-total-time']) expect(headers.get(name)).toMatch(/^\d+$/);
+    // Nobody measures here.
+    for (const name of ['x-tokenization-time', 'x-queue-time', 'x-inference-time'])
+      expect(headers.get(name)).toBeNull();
   });
+});
+
+test('where a request’s time went is told in milliseconds', async () => {
+  const slow = createReranker({
+    encoder: {
+      encode: async (_query, documents) => {
+        await sleep(30);
+        return documents.map(() => ({ ids: new Int32Array(3), truncatedTokens: 0 }));
+      },
+      close: async () => undefined,
+    },
+    engine: {
+      info: fakeInfo,
+      score: async (pairs, _signal, options) => {
+        await sleep(80);
+        options?.observe?.({ queuedMs: 20 });
+        return new Float32Array(pairs.length);
+      },
+      stats: async () => ({ queuedPairs: 0, queuedTokens: 0, batches: 0, batchTokens: 0, gpuBytes: 0 }),
+      close: async () => undefined,
+    },
+  });
+  const measured = await listen(createApp(slow, { before: [takeNotes()] }));
+  const { headers } = await post(`${measured.url}/tei/rerank`, { query, texts });
+  const ms = (name: string) => Number(headers.get(name) ?? Number.NaN);
+  expect(headers.get('x-queue-time')).toBe('20');
+  expect(headers.get('x-tokenization-time')).toMatch(/^\d+$/);
+  expect(headers.get('x-inference-time')).toMatch(/^\d+$/);
+  expect(ms('x-tokenization-time')).toBeGreaterThanOrEqual(29);
+  expect(ms('x-inference-time')).toBeGreaterThanOrEqual(59);
+  const sum = ms('x-tokenization-time') + ms('x-queue-time') + ms('x-inference-time');
+  // Four figures, each rounded by itself.
+  expect(sum).toBeLessThanOrEqual(ms('x-total-time') + 2);
+  await measured.close();
 });
 
 test('an empty text is a text', async () => {
@@ -148,9 +191,13 @@ test('/info', async () => {
 });
 
 test('/tei, /tei/health and /tei/ping answer with nothing, and / is nobody else’s', async () => {
-  for (const path of ['/tei', '/tei/', '/tei/health'])
+  for (const path of ['/tei', '/tei/', '/tei/health', '/tei/ping'])
     expect(await get(app.url + path)).toMatchObject({ status: 200, body: undefined });
-  expect((await get(`${app.url}/tei/ping`)).status).toBe(200);
+  expect((await get(`${app.url}/ping`)).body).toEqual({ status: 'ready' });
+  const loading = await listen(createApp(new RerankerSlot()));
+  for (const path of ['/tei', '/tei/health', '/tei/ping'])
+    expect((await get(loading.url + path)).body).toMatchObject({ error_type: 'Unhealthy' });
+  await loading.close();
   for (const path of ['/', '/jina', '/jina/', '/vllm']) expect((await get(app.url + path)).status).toBe(404);
   expect((await post(`${app.url}/`, {})).status).toBe(404);
 });

@@ -119,7 +119,6 @@ test(
     );
     expect(lost).toEqual([]);
     expect(answered).toBeGreaterThan(callers * trials);
-    expect(slowestTold).toBeLessThanOrEqual(notReadyWithinMs);
     expect(slowestDrain).toBeLessThanOrEqual(drainLimitMs);
   },
   60_000 + trials * 10_000,

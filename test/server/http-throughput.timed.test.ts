@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { showFigures } from '../support/figures.ts';
 import { percentile, rate, runLoad } from './load.ts';
 import { startStubServer, type StubServer } from './stub-server.ts';
 
@@ -21,7 +22,7 @@ test('the HTTP side answers 1,500 requests of ten short documents a second', asy
   const [before, after] = await Promise.all(cpu);
   const cpuUs = ((after! - before!) * 1000) / results.length;
   const perSecond = rate(results);
-  console.log(JSON.stringify({ perSecond, p99: percentile(results, 0.99), cpuUs }));
+  showFigures({ perSecond, p99Ms: percentile(results, 0.99), cpuUs });
   expect(results.filter(({ status }) => status !== 200)).toEqual([]);
   expect(perSecond).toBeGreaterThanOrEqual(1500);
 });

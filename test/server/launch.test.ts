@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { rankExample } from '../../src/cli/example.ts';
 import { checkLaunch } from '../../src/cli/launch.ts';
 import { reportReady, reportStart, type LaunchFacts } from '../../src/cli/report.ts';
-import { readVersion } from '../../src/cli/run.ts';
+import { readPackageVersion } from '../../src/server/package-version.ts';
 import type { ModelDescription } from '../../src/rerank/describe-model-node.ts';
 import { fakeInfo } from '../support/fake-engine.ts';
 import { plainFlags as flags } from '../support/serve-flags.ts';
@@ -70,7 +70,7 @@ describe('the command line against the model', () => {
 describe('the report', () => {
   test('a plain start', () => {
     expect(reportStart(facts)).toEqual([
-      `wgrank ${readVersion()} · loading m (folder) · XLMRobertaForSequenceClassification, cross-encoder`,
+      `wgrank ${readPackageVersion()} · loading m (folder) · XLMRobertaForSequenceClassification, cross-encoder`,
     ]);
     expect(reportReady(facts, [{ ...fakeInfo, warnings: [] }], 1234)).toEqual([
       'adapter  no adapter (fake) (software)',

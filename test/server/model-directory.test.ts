@@ -39,7 +39,6 @@ describe('with several models', () => {
   test.each([
     ['small', small],
     ['org/large', large],
-    ['/models/large', large],
     [undefined, small],
     [null, small],
     ['', small],
@@ -50,6 +49,57 @@ describe('with several models', () => {
       expect([status, meant.calls.length]).toEqual([200, before + 1]);
       if (path === '/rerank') expect(body.model).toBe(meant === small ? 'small' : 'org/large');
     }
+  });
+
+  test('a path that is no name is none', async () => {
+    for (const path of ['/v1/rerank', '/rerank']) expect((await ask('/models/large', path)).status).toBe(404);
+  });
+
+  test('what is no text is no name, in formats too that do not read it', async () => {
+    const before = [small.calls.length, large.calls.length];
+    for (const model of [5, {}, true, ['small']]) {
+      const message = '1 validation error: body.model: Input should be a valid string';
+      const sglang = await ask(model);
+      expect([sglang.status, sglang.body.message]).toEqual([400, message]);
+      const tei = await post(`${app.url}/tei/rerank`, { query: 'q', texts: ['a'], model });
+      expect([tei.status, tei.body]).toEqual([422, { error: message, error_type: 'Validation' }]);
+    }
+    expect([small.calls.length, large.calls.length]).toEqual(before);
+  });
+
+  test('TEI’s format selects, too', async () => {
+    for (const [model, meant] of [
+      ['org/large', large],
+      ['small', small],
+      [undefined, small],
+      [null, small],
+    ] as const) {
+      const before = meant.calls.length;
+      const { status } = await post(`${app.url}/tei/rerank`, { query: 'q', texts: ['a'], model });
+      expect([status, meant.calls.length]).toEqual([200, before + 1]);
+    }
+    const unknown = await post(`${app.url}/tei/rerank`, { query: 'q', texts: ['a'], model: 'nope' });
+    expect([unknown.status, unknown.body.error]).toEqual([404, 'The model "nope" does not exist (small, org/large).']);
+  });
+
+  test('the kind of the one that is asked decides', async () => {
+    const slot = new RerankerSlot();
+    const decoder = createFakeReranker({ kind: 'text-decoder' });
+    const models = new ModelDirectory([
+      { slot: slots[0], name: 'small' },
+      { slot, name: 'decoder' },
+    ]);
+    expect([models.kindOf(), models.kindOf('decoder'), models.kindOf('x')]).toEqual([
+      'cross-encoder',
+      undefined,
+      undefined,
+    ]);
+    slot.fill(decoder);
+    const other = await listen(createApp(models));
+    const sent = { query: 'q', documents: ['a'], max_tokens_per_query: 5 };
+    expect((await post(`${other.url}/rerank`, { ...sent, model: 'small' })).status).toBe(200);
+    expect((await post(`${other.url}/rerank`, { ...sent, model: 'decoder' })).status).toBe(400);
+    await other.close();
   });
 
   test('an unknown one is refused as each wire format has it, before anything is scored', async () => {
@@ -70,11 +120,12 @@ describe('with several models', () => {
   });
 });
 
-test('one model answers to any name, and to what is no name in SGLang’s format', async () => {
+test('one model answers to any name, and to what is no name in SGLang’s and TEI’s formats', async () => {
   const other = await listen(createApp(small));
   for (const model of ['x', '', null, 5, {}]) {
     const { status } = await post(`${other.url}/v1/rerank`, { query: 'q', documents: ['a'], model });
     expect(status).toBe(200);
+    expect((await post(`${other.url}/tei/rerank`, { query: 'q', texts: ['a'], model })).status).toBe(200);
   }
   await other.close();
 });

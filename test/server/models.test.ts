@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createFakeReranker, startApp, type RunningApp } from './fake-reranker.ts';
+import { createApp } from '../../src/server/app.ts';
+import { RerankerSlot } from '../../src/server/reranker-slot.ts';
+import { createFakeReranker, listen, startApp, type RunningApp } from './fake-reranker.ts';
 
 async function get(app: RunningApp, path: string): Promise<{ status: number; body: any }> {
   const response = await fetch(`${app.url}${path}`);
@@ -39,6 +41,7 @@ describe.each([
     const { status, body } = await get(app, `/v1/models/${encodeURI(id)}x`);
     expect(status).toBe(404);
     expect(body).toMatchObject({ object: 'error', message: 'The model does not exist', code: 404 });
+    expect(body.error).toEqual({ message: 'The model does not exist', type: 'NotFoundError', param: null, code: 404 });
   });
 });
 
@@ -63,5 +66,45 @@ test.each([
       },
     });
   }
+  await app.close();
+});
+
+test('/get_server_info has those of SGLang’s keys that mean something here', async () => {
+  const info = { kind: 'text-decoder', model: 'm', dtype: 'f16', maxTokens: 4096 } as const;
+  const app = await startApp(createFakeReranker(info), { servedModelName: 's' });
+  for (const path of ['/get_server_info', '/server_info']) {
+    expect(await get(app, path)).toEqual({
+      status: 200,
+      body: {
+        model_path: 'm',
+        tokenizer_path: 'm',
+        served_model_name: 's',
+        dtype: 'float16',
+        context_length: 4096,
+        tp_size: 1,
+        dp_size: 1,
+        status: 'ready',
+        version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      },
+    });
+  }
+  await app.close();
+});
+
+test('/health_generate asks the model, as SGLang’s balancers expect', async () => {
+  const slot = new RerankerSlot();
+  const app = await listen(createApp(slot));
+  expect((await get(app, '/health')).status).toBe(200);
+  expect((await get(app, '/health_generate')).status).toBe(503);
+  slot.fill(createFakeReranker());
+  expect(await get(app, '/health_generate')).toEqual({ status: 200, body: { status: 'ready' } });
+  await app.close();
+});
+
+test.each(['/v1/models', '/models', '/v1/models/m'])('%s tells its errors flat and inside error', async (path) => {
+  const app = await listen(createApp(new RerankerSlot()));
+  const failure = { message: 'The model is still loading. Please retry later.', type: '503', param: null, code: 503 };
+  expect(await get(app, path)).toEqual({ status: 503, body: { object: 'error', ...failure, error: failure } });
+  expect((await get(app, `/sglang${path}`)).body).toEqual({ object: 'error', ...failure });
   await app.close();
 });

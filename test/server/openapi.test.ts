@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { secureHeaders } from '../../src/server/access.ts';
 import { createApp } from '../../src/server/app.ts';
 import { namedSchemas, type SchemaName } from '../../src/server/openapi-schemas.ts';
 import { toOpenApiPath } from '../../src/server/openapi.ts';
@@ -6,7 +7,10 @@ import { get, post } from './dialects.ts';
 import { createFakeReranker, listen, type RunningApp } from './fake-reranker.ts';
 
 const info = { kind: 'text-decoder', scoringTokens: { yes: 1, no: 2 } } as const;
-const express = createApp(createFakeReranker(info), { metrics: (_request, response) => void response.send('up 1\n') });
+const express = createApp(createFakeReranker(info), {
+  before: [secureHeaders()],
+  metrics: (_request, response) => void response.send('up 1\n'),
+});
 let app: RunningApp;
 // oxlint-disable-next-line typescript/no-explicit-any -- a document of many forms
 let document: any;
@@ -35,7 +39,7 @@ test('the document describes every route, by every method, and nothing else', ()
   expect(described).toEqual(routes.map(({ path, methods }) => [toOpenApiPath(path), methods]));
   // Whatever else stands in the router answers no path of its own.
   const others = express.router.stack.filter(({ route }) => route === undefined);
-  expect(others.map((layer) => (layer as unknown as { slash: boolean }).slash)).toEqual([true, true, true]);
+  expect(others.map((layer) => (layer as unknown as { slash: boolean }).slash)).toEqual([true, true, true, true]);
 });
 
 test('it is OpenAPI 3.1 whose references all lead somewhere', () => {
@@ -53,6 +57,18 @@ test('it is OpenAPI 3.1 whose references all lead somewhere', () => {
     .flatMap((item) => Object.values(item).map(({ operationId }) => operationId))
     .filter((id) => id !== undefined);
   expect(new Set(ids).size).toBe(ids.length);
+});
+
+test('a key may come in either header, or none where the server has none', () => {
+  expect(document.security).toEqual([{}, { bearer: [] }, { apiKey: [] }]);
+  expect(document.components.securitySchemes).toEqual({
+    bearer: { type: 'http', scheme: 'bearer' },
+    apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+  });
+});
+
+test('TEI’s users find it where TEI has it', async () => {
+  expect((await get(`${app.url}/tei/api-doc/openapi.json`)).body).toEqual(document);
 });
 
 /** A schema whose objects have no keys but the named ones. */
@@ -93,10 +109,12 @@ describe('answers are as described', () => {
     ['/models', 'ModelList'],
     ['/v1/models/fake/tiny-reranker', 'Model'],
     ['/model_info', 'SglangModelInfo'],
+    ['/server_info', 'SglangServerInfo'],
     ['/info', 'Info'],
     ['/health', 'Status'],
     ['/ready', 'Status'],
     ['/ping', 'Status'],
+    ['/health_generate', 'Status'],
     ['/version', 'Version'],
   ])('GET %s: %s', async (path, name) => {
     isAnswer(name, (await get(app.url + path)).body);
@@ -116,7 +134,9 @@ describe('/docs', () => {
     const response = await fetch(`${app.url}/docs`);
     expect(new URL(response.url).pathname).toBe('/docs/');
     const policy = response.headers.get('content-security-policy')!;
-    expect(policy).toContain("default-src 'none'; script-src 'self';");
+    expect(policy).toContain("default-src 'none';script-src 'self';");
+    // One policy for all that the server says.
+    expect(policy).toBe((await fetch(`${app.url}/health`)).headers.get('content-security-policy'));
     const page = await response.text();
     expect(page).not.toMatch(/https?:|<script(?! src="[\w-]+\.js"><\/script>)|<style| on\w+=/);
     const files = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file]) => file!);

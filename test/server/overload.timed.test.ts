@@ -7,6 +7,7 @@ import { answerErrors } from '../../src/server/error-answer.ts';
 import { FairQueue, type FairQueueOptions } from '../../src/server/fair-queue.ts';
 import { listen, type RunningApp } from './fake-reranker.ts';
 import { percentile, runLoad, type LoadResult } from './load.ts';
+import { showFigures } from '../support/figures.ts';
 import { tiered } from '../support/tier.ts';
 import { StubEngine } from './stub-engine.ts';
 
@@ -66,7 +67,7 @@ async function overload(url: string, factor: number) {
     refusedP99: percentile(refused, 0.99),
     answeredP99: percentile(answered, 0.99),
   };
-  console.log(`${factor}x:`, JSON.stringify(figures));
+  showFigures({ factor, ...figures });
   return figures;
 }
 
@@ -98,7 +99,7 @@ test('short requests go on while one of 1,000 documents runs', async () => {
   const results = await runLoad({ url, body: bodyOf(1), perSecond: 8, seconds: 3 });
   const { status, ms } = await watched;
   const figures = { shortP99: percentile(results, 0.99), longMs: ms };
-  console.log('fairness:', JSON.stringify(figures));
+  showFigures(figures);
   expect(withStatus(results, 200).length).toBe(24);
   expect(status).toBe(200);
   // Two slices at the engine, a turn of the long one, and its own: 160 ms, more when a short one is in front. Behind the long one

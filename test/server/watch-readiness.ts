@@ -6,8 +6,8 @@ const pauseMs = 10;
 export interface ReadinessWatch {
   /** @returns when an answer of this status came to a question that was asked after `since`; both on performance.now() */
   next(status: number, since: number): Promise<number>;
-  /** Status of the last answer; 0: no connection. */
-  latest(): number;
+  /** Statuses of what was asked after `since` and is answered; 0: no connection. */
+  statuses(since?: number): number[];
   /** @returns the statuses of `/health` all the time, 0 for no connection */
   end(): Promise<number[]>;
 }
@@ -16,14 +16,14 @@ export interface ReadinessWatch {
 export function watchReadiness(url: string): ReadinessWatch {
   const answers: { readonly askedAt: number; readonly at: number; readonly status: number }[] = [];
   const health: number[] = [];
-  let going = true;
+  const run = { going: true };
   const ask = async (path: string) => {
     const response = await fetch(`${url}${path}`).catch(() => undefined);
     await response?.arrayBuffer().catch(() => undefined);
     return response?.status ?? 0;
   };
   const watching = (async () => {
-    while (going) {
+    while (run.going) {
       const askedAt = performance.now();
       const status = await ask('/ready');
       answers.push({ askedAt, at: performance.now(), status });
@@ -33,16 +33,17 @@ export function watchReadiness(url: string): ReadinessWatch {
   })();
   return {
     next: async (status, since) => {
+      const givesUpAt = performance.now() + 30_000;
       for (;;) {
         const found = answers.find((answer) => answer.askedAt >= since && answer.status === status);
         if (found) return found.at;
-        if (performance.now() - since > 30_000) throw new Error(`/ready did not say ${status} within 30 s`);
+        if (performance.now() > givesUpAt) throw new Error(`/ready did not say ${status} within 30 s`);
         await sleep(1);
       }
     },
-    latest: () => answers.at(-1)!.status,
+    statuses: (since = 0) => answers.filter(({ askedAt }) => askedAt >= since).map(({ status }) => status),
     end: async () => {
-      going = false;
+      run.going = false;
       await watching;
       return health;
     },

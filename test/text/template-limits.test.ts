@@ -32,15 +32,15 @@ const hostile: [string, string, RegExp][] = [
   [
     'a list that doubles',
     '{% set n = namespace(a=[1]) %}{% for i in range(99) %}{% set n.a = n.a + n.a %}{% endfor %}',
-    /500 ms|64 MB/,
+    /list of \d+ elements/,
   ],
   [
     'a text that doubles',
     '{% set n = namespace(a="x") %}{% for i in range(40) %}{% set n.a = n.a + n.a %}{% endfor %}{{ n.a }}',
-    /string length/,
+    /524288 characters for one prompt/,
   ],
   ['one huge string', '{{ "a" | indent(200000000, true) }}', /200000001 characters for one prompt \(at most \d+\)/],
-  ['one huge string that is copied', '{{ ("a" | indent(200000000, true)) | upper | length }}', /500 ms|64 MB/],
+  ['one huge string that is copied', '{{ ("a" | indent(200000000, true)) | upper | length }}', /200000001 characters/],
   ['a megabyte', `{% for i in range(9999) %}${'0123456789'.repeat(10)}{% endfor %}`, /999900 characters|500 ms/],
   ['a macro that calls itself', '{% macro m(f) %}{{ f(f) }}{% endmacro %}{{ m(m) }}', /call stack|500 ms/],
   ['an exception', '{{ raise_exception("roles must alternate") }}', /t.jinja fails: roles must alternate/],
@@ -62,7 +62,11 @@ describe('templates that break their limits', () => {
 
   test.each([
     ['loops', '{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}', /more than 500 ms/],
-    ['fills its memory', '{{ ("a" | indent(200000000, true)) | upper | length }}', /more than (500 ms|64 MB)/],
+    [
+      'fills its memory',
+      '{% set n = namespace(a=[]) %}{% for i in range(99999) %}{% set n.a = [n.a, range(99999)] %}{% endfor %}',
+      /more than (500 ms|64 MB)/,
+    ],
     ['throws', '{{ raise_exception("no") }}', /fails: no/],
   ])('a template that %s over one text fails that call; its neighbours are answered', async (_, body, message) => {
     const renderer = start(`{{ messages[0]["content"] }}{% if messages[1]["content"] == "trap" %}${body}{% endif %}`);

@@ -1,8 +1,11 @@
 import { WgrankError } from '../../errors.ts';
+import type { ModelKind } from '../../rerank/engine.ts';
 import type { Content } from '../../rerank/reranker.ts';
 
 export interface RequestLimits {
   readonly maxDocuments: number;
+  /** Of the model that a request names; undefined while there is none to ask. Default: nobody knows. */
+  readonly kindOf?: (model: unknown) => ModelKind | undefined;
 }
 
 export const invalid = (message: string) => new WgrankError('input-invalid', '', message);

@@ -1,6 +1,7 @@
 import type { EngineInfo, ModelKind } from '../../rerank/engine.ts';
 import type { Content, RerankOptions, ScoredDocument } from '../../rerank/reranker.ts';
 import type { ErrorShape } from '../error-bodies.ts';
+import type { Timings } from '../request-locals.ts';
 import type { RequestLimits } from './content-checks.ts';
 
 /** Wire formats that a base-URL prefix selects: `/jina` in front of the usual paths. */
@@ -9,8 +10,8 @@ export type DialectName = (typeof dialectNames)[number];
 
 /** What a request of any wire format asks for. */
 export interface RankRequest {
-  /** Name of a model; absent: the first one. */
-  readonly model?: string | undefined;
+  /** Name of a model; absent, null or empty: the first one. What is no text is for servers of one model, which do not read it. */
+  readonly model?: unknown;
   readonly query: Content;
   readonly documents: readonly Content[];
   /** The documents exactly as sent, for the echo in the answer. */
@@ -55,5 +56,13 @@ export interface Dialect {
   format(ranked: Ranked): unknown;
   /** Order of equal scores where it is not that of the request. */
   order?(scored: readonly ScoredDocument[]): readonly ScoredDocument[];
-  headers?(ranked: Ranked, run: { readonly tookMs: number; readonly info: EngineInfo }): Record<string, string>;
+  headers?(ranked: Ranked, run: RankRun): Record<string, string>;
+}
+
+/** What it took to answer. */
+export interface RankRun {
+  readonly tookMs: number;
+  /** Undefined where nobody measures them. */
+  readonly timings: Timings | undefined;
+  readonly info: EngineInfo;
 }

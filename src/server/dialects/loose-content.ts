@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Content, ContentPart } from '../../rerank/reranker.ts';
+import { invalid } from './content-checks.ts';
 import { part, parts } from './content-schema.ts';
 import { expected, text } from './lax-values.ts';
 import { readBody } from './schema-refusal.ts';
@@ -27,7 +28,7 @@ export function toList(sent: z.output<typeof looseContents>): readonly LooseCont
 }
 
 export interface ContentRules {
-  /** Fields of objects that are ranked, in this order. */
+  /** Fields of objects that are ranked, in this order; none: as if it were not there. */
   readonly rankFields?: readonly string[] | undefined;
   /** Objects of no known form are their JSON; without it they are refused. */
   readonly anyObject: boolean;
@@ -37,12 +38,12 @@ export interface ContentRules {
  * One content for the many forms in which it is sent: Jina's `{text}` and `{image}`, vLLM's `{content: [parts]}`, SGLang's lists of
  * parts, Dify's bare part and `{type: 'multimodal', text, images}`, Cohere's and Together's objects of any fields.
  * @param path where in the body it stands, for refusals
- * @throws HttpRefusal 400
+ * @throws HttpRefusal | WgrankError 400
  */
 export function toContent(sent: LooseContent, path: readonly PropertyKey[], rules: ContentRules): Content {
   if (typeof sent === 'string') return sent;
   if (Array.isArray(sent)) return readBody(parts, sent, { path });
-  return rules.rankFields === undefined ? ofObject(sent, path, rules) : ofFields(sent, rules.rankFields);
+  return rules.rankFields?.length ? ofFields(sent, path, rules.rankFields) : ofObject(sent, path, rules);
 }
 
 type SentObject = Readonly<Record<string, unknown>>;
@@ -73,8 +74,10 @@ function addressOf(picture: unknown): string | undefined {
 }
 
 /** One text field is that text; several are their JSON, in the order of `rank_fields`. */
-function ofFields(sent: SentObject, rankFields: readonly string[]): string {
+function ofFields(sent: SentObject, [list, index]: readonly PropertyKey[], rankFields: readonly string[]): string {
   const present = rankFields.filter((field) => Object.hasOwn(sent, field));
+  // Without any of them all documents would be the same text, and get the same score.
+  if (present.length === 0) throw invalid(`${String(list)}[${String(index)}] has none of rank_fields`);
   const only = present.length === 1 ? sent[present[0]!] : undefined;
   if (typeof only === 'string') return only;
   return JSON.stringify(Object.fromEntries(present.map((field) => [field, sent[field]])));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ModelKind } from '../../rerank/engine.ts';
 import {
   invalid,
   refuseEmptyQuery,
@@ -13,6 +14,25 @@ import { readBody } from './schema-refusal.ts';
 
 const tokens = countFrom(0).nullish();
 
+/** How pairs are read, in rankings and in scores. */
+export const readingFields = {
+  instruction: text.nullish().meta({ description: 'Task instruction of a decoder’s prompt.' }),
+  instruct: text.nullish().meta({ description: 'SGLang’s name of instruction.' }),
+  chat_template_kwargs: z.looseObject({ instruction: z.unknown() }).partial().nullish(),
+  raw_scores: yesOrNo.meta({ description: 'Logits instead of 0 … 1.' }),
+  use_activation: yesOrNo.meta({ description: 'false: logits, as raw_scores.' }),
+  max_tokens_per_doc: tokens,
+  max_doc_length: tokens,
+  max_tokens_per_query: countFrom(0).nullish().meta({ description: 'Cross-encoders only.' }),
+  truncate_prompt_tokens: countFrom(-1)
+    .nullish()
+    .meta({ description: 'Tokens of a pair at the most; -1: as many as the model reads.' }),
+  truncation_side: z.literal(['left', 'right'], { error: expected("'left' or 'right'") }).nullish(),
+  truncation: yesOrNo.meta({ description: 'false refuses pairs that are too long instead of cutting them.' }),
+  truncate: yesOrNo.meta({ description: 'TEI’s name of truncation.' }),
+};
+type Reading = z.output<z.ZodObject<typeof readingFields>>;
+
 /** What the object forms of Jina, Cohere, vLLM, Together, Voyage, Infinity and LiteLLM have, all in one. */
 export const rankBody = z.looseObject(
   {
@@ -23,24 +43,10 @@ export const rankBody = z.looseObject(
     top_k: countFrom(0).nullish().meta({ description: 'Voyage’s name of top_n.' }),
     return_documents: yesOrNo,
     rank_fields: listOf(text).nullish(),
-    instruction: text.nullish().meta({ description: 'Task instruction of a decoder’s prompt.' }),
-    instruct: text.nullish().meta({ description: 'SGLang’s name of instruction.' }),
-    chat_template_kwargs: z.looseObject({ instruction: z.unknown() }).partial().nullish(),
-    raw_scores: yesOrNo.meta({ description: 'Logits instead of 0 … 1.' }),
-    use_activation: yesOrNo.meta({ description: 'false: logits, as raw_scores.' }),
-    max_tokens_per_doc: tokens,
-    max_doc_length: tokens,
-    max_tokens_per_query: tokens,
-    truncate_prompt_tokens: countFrom(-1)
-      .nullish()
-      .meta({ description: 'Tokens of a pair at the most; -1: as many as the model reads.' }),
-    truncation_side: z.literal(['left', 'right'], { error: expected("'left' or 'right'") }).nullish(),
-    truncation: yesOrNo.meta({ description: 'false refuses pairs that are too long instead of cutting them.' }),
-    truncate: yesOrNo.meta({ description: 'TEI’s name of truncation.' }),
+    ...readingFields,
   },
   { error: expected('a valid dictionary or object') },
 );
-type RankBody = z.output<typeof rankBody>;
 
 /** @throws HttpRefusal | WgrankError 400 */
 export function parseObjectForm(
@@ -58,8 +64,6 @@ export function parseObjectForm(
   const documents = sentDocuments.map((sent, i) => toContent(sent, ['documents', i], reading));
   refuseUndefinedCharacters(query, 'query');
   documents.forEach((document, i) => refuseUndefinedCharacters(document, `documents[${i}]`));
-  const instruct = instructionOf(read);
-  refuseUndefinedCharacters(instruct ?? '', 'instruction');
   return {
     model: read.model ?? undefined,
     query,
@@ -67,20 +71,38 @@ export function parseObjectForm(
     sentDocuments,
     returnDocuments: read.return_documents ?? undefined,
     topN: read.top_n || read.top_k || undefined,
-    rawScores: (read.raw_scores ?? false) || read.use_activation === false,
-    instruct: instruct === '' ? undefined : instruct,
-    cut: cutOf(read),
+    ...readingOf(read, limits.kindOf?.(read.model)),
   };
 }
 
-function instructionOf({ instruction, instruct, chat_template_kwargs: kwargs }: RankBody): string | undefined {
+/**
+ * @param kind of the model that is asked; undefined while nobody knows it
+ * @throws WgrankError `input-invalid`
+ */
+export function readingOf(
+  read: Reading,
+  kind: ModelKind | undefined,
+): Pick<RankRequest, 'instruct' | 'rawScores' | 'cut'> {
+  const instruct = instructionOf(read);
+  refuseUndefinedCharacters(instruct ?? '', 'instruction');
+  return {
+    rawScores: (read.raw_scores ?? false) || read.use_activation === false,
+    instruct: instruct === '' ? undefined : instruct,
+    cut: cutOf(read, kind),
+  };
+}
+
+function instructionOf({ instruction, instruct, chat_template_kwargs: kwargs }: Reading): string | undefined {
   const folded = kwargs?.instruction;
   return instruction ?? instruct ?? (typeof folded === 'string' ? folded : undefined);
 }
 
-function cutOf(read: RankBody): RankRequest['cut'] {
+function cutOf(read: Reading, kind: ModelKind | undefined): RankRequest['cut'] {
   if (read.truncation_side === 'left')
     throw invalid("truncation_side 'left' is not supported: documents are cut at their end (leave it out, or 'right')");
+  // The reranker refuses it too, by a name that is not the client's.
+  if (read.max_tokens_per_query && kind !== undefined && kind !== 'cross-encoder')
+    throw invalid('max_tokens_per_query is for cross-encoders: a decoder reads its prompt as one text');
   const limit = read.truncate_prompt_tokens ?? 0;
   const truncate = limit === 0 ? (read.truncate ?? read.truncation) : true;
   const maxDocumentTokens = read.max_tokens_per_doc || read.max_doc_length;

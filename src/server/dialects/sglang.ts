@@ -21,6 +21,8 @@ export const sglangRankBody = z.object(
     instruct: text.nullish(),
     top_n: countFrom(1, 'Value error, parameter top_n should be larger than 0.').nullish(),
     return_documents: yesOrNo,
+    // SGLang does not read it.
+    model: z.unknown().optional().meta({ description: 'Name of one of several models.' }),
   },
   { error: expected('a valid dictionary or object') },
 );
@@ -49,19 +51,17 @@ export const sglang: Dialect = { errors: 'sglang', tellsUsage: false, parse, for
 /** Schema first, then SGLang's four checks in its order, then what wgrank adds (characters that no tokeniser defines). */
 function parse(body: unknown, limits: RequestLimits): RankRequest {
   refuseTooManyDocuments(body, 'documents', limits.maxDocuments);
-  const { query, documents, instruct, top_n, return_documents } = readBody(sglangRankBody, body);
+  const { model, query, documents, instruct, top_n, return_documents } = readBody(sglangRankBody, body);
   refuseEmptyQuery(query);
   refuseEmptyDocuments(documents);
   refuseUndefinedCharacters(query, 'query');
   documents.forEach((document, i) => refuseUndefinedCharacters(document, `documents[${i}]`));
   refuseUndefinedCharacters(instruct ?? '', 'instruct');
-  const sent = body as { documents: unknown[]; model?: unknown };
   return {
-    // SGLang does not read the field: whatever it holds is fine as long as one model is served.
-    model: typeof sent.model === 'string' ? sent.model : undefined,
+    model,
     query,
     documents,
-    sentDocuments: sent.documents,
+    sentDocuments: (body as { documents: unknown[] }).documents,
     // The instruction counts only when it is truthy: an empty string means the template's default.
     instruct: instruct ? instruct : undefined,
     topN: top_n ?? undefined,

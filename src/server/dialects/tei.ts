@@ -10,6 +10,8 @@ const directions = ['Right', 'right', 'Left', 'left'] as const;
 
 export const teiRankBody = z.looseObject(
   {
+    // TEI does not read it.
+    model: z.unknown().optional().meta({ description: 'Name of one of several models.' }),
     query: text,
     texts: z.array(text, { error: expected('a valid list') }),
     truncate: yesOrNo.meta({ description: 'Default: as the server was started (see auto_truncate in /info).' }),
@@ -30,12 +32,17 @@ export const tei: Dialect = {
   format,
   // It sorts upwards and turns the list round: equal scores come in reverse order.
   order: (scored) => scored.toSorted((a, b) => b.logit - a.logit || b.index - a.index),
-  headers: ({ asked, totals }, { tookMs, info }) => ({
+  headers: ({ asked, totals }, { tookMs, timings, info }) => ({
     'x-compute-type': info.software ? 'cpu' : 'gpu+optimized',
     'x-compute-time': tookMs.toFixed(0),
     'x-compute-characters': String(charactersOf(asked)),
     'x-compute-tokens': String(totals.promptTokens),
     'x-total-time': tookMs.toFixed(0),
+    ...(timings && {
+      'x-tokenization-time': timings.tokenizeMs.toFixed(0),
+      'x-queue-time': timings.queueMs.toFixed(0),
+      'x-inference-time': timings.inferenceMs.toFixed(0),
+    }),
   }),
 };
 
@@ -49,13 +56,14 @@ const validation = (message: string) => new HttpRefusal(422, message, { type: 'V
 function parse(body: unknown, { maxDocuments }: RequestLimits): RankRequest {
   const count = countOf(body, 'texts');
   if (count > maxDocuments) throw validation(`batch size ${count} > maximum allowed batch size ${maxDocuments}`);
-  const { query, texts, ...read } = readBody(teiRankBody, body, { status: 422 });
+  const { model, query, texts, ...read } = readBody(teiRankBody, body, { status: 422 });
   if (texts.length === 0) throw new HttpRefusal(400, '`texts` cannot be empty', { type: 'Empty' });
   if (read.truncation_direction?.toLowerCase() === 'left')
     throw validation('`truncation_direction` Left is not supported: texts are cut at their end');
   refuseUndefinedCharacters(query, 'query');
   texts.forEach((one, i) => refuseUndefinedCharacters(one, `texts[${i}]`));
   return {
+    model,
     query,
     documents: texts,
     sentDocuments: texts,

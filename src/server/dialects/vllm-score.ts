@@ -2,8 +2,9 @@ import { z } from 'zod';
 import type { Content } from '../../rerank/reranker.ts';
 import { invalid, refuseTooManyDocuments, refuseUndefinedCharacters, type RequestLimits } from './content-checks.ts';
 import type { RankRequest } from './dialect.ts';
-import { countFrom, expected, text, yesOrNo } from './lax-values.ts';
+import { expected, text } from './lax-values.ts';
 import { looseContents, toContent, toList } from './loose-content.ts';
+import { readingFields, readingOf } from './object-form.ts';
 import { readBody } from './schema-refusal.ts';
 
 /** The names that vLLM has had for the two sides of its pairs, newest first. */
@@ -25,12 +26,7 @@ export const vllmScoreBody = z
       data_2: looseContents.nullish(),
       text_1: looseContents.nullish(),
       text_2: looseContents.nullish(),
-      use_activation: yesOrNo.meta({ description: 'false: logits.' }),
-      raw_scores: yesOrNo,
-      instruction: text.nullish(),
-      max_tokens_per_query: countFrom(0).nullish(),
-      max_tokens_per_doc: countFrom(0).nullish(),
-      truncate_prompt_tokens: countFrom(-1).nullish(),
+      ...readingFields,
     },
     { error: expected('a valid dictionary or object') },
   )
@@ -51,7 +47,7 @@ export interface ScoreRequest extends Pick<RankRequest, 'model' | 'rawScores' | 
 }
 
 /** `POST /score` of vLLM: 1 × 1, 1 × N or N × N. @throws HttpRefusal | WgrankError 400 */
-export function parseVllmScore(body: unknown, { maxDocuments }: RequestLimits): ScoreRequest {
+export function parseVllmScore(body: unknown, { maxDocuments, kindOf }: RequestLimits): ScoreRequest {
   for (const names of sideNames) for (const name of names) refuseTooManyDocuments(body, name, maxDocuments);
   const read = readBody(vllmScoreBody, body);
   const names = sideNames.find(([first, second]) => read[first] != null && read[second] != null);
@@ -61,19 +57,10 @@ export function parseVllmScore(body: unknown, { maxDocuments }: RequestLimits): 
   if (second.length === 0) throw invalid(`At least one of ${names[1]} must be given`);
   if (first.length > 1 && first.length !== second.length)
     throw invalid(`Input lengths must be either 1:1, 1:N or N:N (not ${first.length}:${second.length})`);
-  refuseUndefinedCharacters(read.instruction ?? '', 'instruction');
-  const limit = read.truncate_prompt_tokens ?? 0;
   return {
     model: read.model ?? undefined,
     pairs: second.map((document, i) => ({ query: first.length === 1 ? first[0]! : first[i]!, document })),
-    rawScores: read.use_activation === false || (read.raw_scores ?? false),
-    instruct: read.instruction || undefined,
-    cut: {
-      ...(limit !== 0 && { truncate: true }),
-      ...(limit > 0 && { maxPairTokens: limit }),
-      ...(read.max_tokens_per_doc && { maxDocumentTokens: read.max_tokens_per_doc }),
-      ...(read.max_tokens_per_query && { maxQueryTokens: read.max_tokens_per_query }),
-    },
+    ...readingOf(read, kindOf?.(read.model)),
   };
 }
 
