@@ -55,7 +55,7 @@ function formatOf(server: string, path: string, random: Random): Format {
 const meanings = [
   /cannot be empty/, /must be a non-empty string/, /contains a (NUL character|lone surrogate)/, /^This model reads text only\.$/, /Left is not supported|'left' is not supported/,
   /^truncate 'START' is not supported/, /^item_first is not supported/, /^apply_softmax must be true/, /^label_token_ids must be/,
-  /^At least one of /, /^Input lengths must be either/, /^No pairs: /, /Input should be a valid string or an object with text, image or content/,
+  /has none of rank_fields$/, /^max_tokens_per_query is for cross-encoders/, /^At least one of /, /^Input lengths must be either/, /^No pairs: /, /Input should be a valid string or an object with text, image or content/,
 ]; // prettier-ignore
 
 let app: RunningApp;

@@ -103,7 +103,7 @@ describe('what reaches the model', () => {
     await rerank({ query: 'q', documents: ['a', [{ type: 'text', text: 'b' }]], model: 'x', user: 1, rid: {} });
     const [{ query, documents, options }] = reranker.calls as [(typeof reranker.calls)[number]];
     expect({ query, documents }).toEqual({ query: 'q', documents: ['a', [{ type: 'text', text: 'b' }]] });
-    expect(Object.keys(options)).toEqual(['signal']);
+    expect(Object.keys(options)).toEqual(['signal', 'request']);
   });
 
   test.each([
