@@ -75,6 +75,19 @@ export async function locateModelFile(folder: ModelFolder, name: string): Promis
 }
 
 /**
+ * Checks before others read them that whatever a model folder has of these files lies inside. A folder that does not exist has none.
+ * @param names as `locateModelFile` takes them
+ * @throws WgrankError `checkpoint-invalid`
+ */
+export async function keepInside(dir: string, names: readonly string[]): Promise<void> {
+  const folder = await openModelFolder(dir).catch((error: unknown) => {
+    if (error instanceof WgrankError && error.code === 'checkpoint-missing') return undefined;
+    throw error;
+  });
+  if (folder) for (const name of names) await locateModelFile(folder, name);
+}
+
+/**
  * Opens a regular file for reading.
  * @param path a real path; a link put there in between is refused
  * @param shown the name for messages

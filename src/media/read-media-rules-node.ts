@@ -7,6 +7,9 @@ import { decodeMediaRules, type MediaRules, type SettingsFile } from './media-ru
 /** Published ones have under a kilobyte. */
 const maxFileBytes = 2 ** 20;
 
+/** Files of a model folder that are read here, each where it exists. */
+export const mediaRuleFiles = ['processor_config.json', 'preprocessor_config.json', 'video_preprocessor_config.json'];
+
 /**
  * Reads how a checkpoint wants its media prepared: from `processor_config.json` as transformers 5 saves it, else from
  * `preprocessor_config.json` and `video_preprocessor_config.json`. Without a file for clips the base models' values hold.

@@ -13,8 +13,6 @@ export interface AccessOptions {
   readonly keys: ApiKeys;
   readonly corsOrigins?: readonly string[];
   readonly allowedHosts?: readonly string[];
-  /** Answers a refusal. Default: the error middleware, which knows the request's wire format. */
-  readonly refuse?: (refusal: HttpRefusal, request: Request, response: Response) => void;
 }
 
 /** Open to whoever asks, by GET or HEAD: balancers and orchestrators have no key. */
@@ -30,19 +28,7 @@ export function guardAccess(options: AccessOptions): RequestHandler[] {
     guardOrigin({ corsOrigins, refuseOthers }),
     ...(keys.count > 0 ? [requireKey(keys)] : []),
   ];
-  return [secureHeaders(), ...checks.map((check) => answering(check, options.refuse))];
-}
-
-function answering(check: RequestHandler, refuse: AccessOptions['refuse']): RequestHandler {
-  if (refuse === undefined) return check;
-  return (request, response, next) => {
-    try {
-      return check(request, response, next);
-    } catch (error) {
-      if (!(error instanceof HttpRefusal)) throw error;
-      refuse(error, request, response);
-    }
-  };
+  return [secureHeaders(), ...checks];
 }
 
 /**

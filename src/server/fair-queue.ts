@@ -14,23 +14,11 @@ export interface FairQueueOptions {
   /** Calls that wait at the most; those of one request count once. Default 512. */
   readonly maxQueuedCalls?: number;
   readonly clock?: Clock;
-  /** Hears of every call that came in, when it ends. */
-  readonly observe?: (timing: CallTiming) => void;
   /** Hears of every slice that goes to the engine. */
   readonly observeSlice?: (pairs: number, tokens: number) => void;
 }
 
 export type CallOutcome = 'answered' | 'failed' | 'cancelled' | 'expired';
-
-/** How a call went. */
-export interface CallTiming {
-  readonly outcome: CallOutcome;
-  readonly pairs: number;
-  /** Until its first slice went to the engine, or its end. */
-  readonly queuedMs: number;
-  /** From then on. */
-  readonly engineMs: number;
-}
 
 /** The queue at this moment, and what became of the calls so far. */
 export interface QueueStats {
@@ -236,12 +224,9 @@ export class FairQueue implements Engine {
     this.#room.remove(call);
     call.untie();
     this.#ended[outcome]++;
-    const { arrivedAt, pairs, observe, resolve, reject } = call.parts;
+    const { arrivedAt, observe, resolve, reject } = call.parts;
     const now = this.#clock.now();
-    const startedAt = call.startedAt ?? now;
-    const queuedMs = startedAt - arrivedAt;
-    observe?.({ queuedMs });
-    this.#options.observe?.({ outcome, pairs: pairs.length, queuedMs, engineMs: now - startedAt });
+    observe?.({ queuedMs: (call.startedAt ?? now) - arrivedAt });
     if (!(result instanceof Error)) return resolve(result);
     reject(result);
     if (call.running > 0) call.controller.abort();

@@ -29,7 +29,7 @@ export interface ServeOptions extends Pick<
   /** 0 takes any free port. */
   readonly port: number;
   /** Who may ask; default: whoever reaches the address. */
-  readonly access?: Omit<AccessOptions, 'host' | 'refuse'>;
+  readonly access?: Omit<AccessOptions, 'host'>;
   /** Port of `/metrics` on the same host, 0 for any free one; default: a route beside all others. */
   readonly metricsPort?: number;
   /** Default: nothing is logged. */

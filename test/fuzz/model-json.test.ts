@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { type JsonValue, parseJson } from '../../src/checkpoint/json-value.ts';
 import { parseShardIndex } from '../../src/checkpoint/shard-index.ts';
 import { WgrankError } from '../../src/errors.ts';
+import { tiered } from '../support/tier.ts';
 import { Random } from './random.ts';
 
 const seed = Number(process.env['FUZZ_SEED'] ?? 20_260_802);
-const cases = Number(process.env['FUZZ_CASES'] ?? 20_000);
+const cases = Number(process.env['FUZZ_CASES'] ?? tiered(20_000, 100_000));
 
 const samples = [
   '{"hidden_size": 8, "eps": 1e-05, "id2label": {"0": "LABEL_0"}, "rope": null, "tie": false, "list": [1, -2.5, [], {}], "é": "\\u00e9\\n"}',
@@ -63,7 +64,7 @@ function toPlain(value: JsonValue): unknown {
   return Array.isArray(value) ? value.map(toPlain) : value;
 }
 
-describe('JSON of model folders under fuzzing', () => {
+describe('config and index readers are total', () => {
   it(`reads what JSON.parse reads, or refuses it for a named reason, on ${cases} texts of seed ${seed}`, () => {
     let accepted = 0;
     for (let i = 0; i < cases; i++) {

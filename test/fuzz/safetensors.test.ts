@@ -9,11 +9,12 @@ import { WgrankError } from '../../src/errors.ts';
 import { frameHeader } from '../checkpoint/build-safetensors.ts';
 import { checkSlowly } from '../checkpoint/check-slowly.ts';
 import { countOpenFiles } from '../checkpoint/temporary-model.ts';
+import { tiered } from '../support/tier.ts';
 import { makeFuzzCase } from './mutate-safetensors.ts';
 import { Random } from './random.ts';
 
 const seed = Number(process.env['FUZZ_SEED'] ?? 20_260_801);
-const cases = Number(process.env['FUZZ_CASES'] ?? 20_000);
+const cases = Number(process.env['FUZZ_CASES'] ?? tiered(50_000, 1_000_000));
 
 let folder: string;
 beforeAll(async () => {
@@ -45,8 +46,27 @@ function plain(tensors: ReadonlyMap<string, StoredTensor>): unknown[] {
   ]);
 }
 
-describe('safetensors reader under fuzzing', () => {
-  it(`agrees with the slow checker on ${cases} files of seed ${seed}`, () => {
+const size = 8_000_000;
+const entry = (name: string) => `"${name}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`;
+/** What each makes a reader without limits do again and again. */
+const largeHeaders: [string, string, RegExp | undefined][] = [
+  ['nothing but brackets', `{"a":${'['.repeat(size)}`, /expected/],
+  ['nothing but braces', '{"a":'.repeat(size / 5), /occurs|expected|nested|unknown/],
+  ['one name without end', `{"${'a'.repeat(size)}`, /a key is not closed/],
+  ['one name of escapes', `{"${'\\u0061'.repeat(size / 6)}":1}`, /expected|long/],
+  ['spaces', `{${' '.repeat(size)}`, /expected/],
+  [
+    'one number',
+    `{"a":{"dtype":"U8","shape":[${'1'.repeat(size)}],"data_offsets":[0,1]}}`,
+    /number|integer|whole|shape/,
+  ],
+  ['one shape', `{"a":{"dtype":"U8","shape":[${'1,'.repeat(size / 2)}1],"data_offsets":[0,1]}}`, /shape|dimensions/],
+  ['one tensor again and again', `{${Array.from({ length: size / 54 }, () => entry('a')).join(',')}}`, /twice/],
+  ['metadata', `{"__metadata__":{${Array.from({ length: size / 14 }, (_, i) => `"${i}":""`).join(',')}}}`, /metadata/],
+];
+
+describe('the safetensors reader is total', () => {
+  it(`agrees with the slow checker on ${cases} files of seed ${seed}`, { timeout: 3_600_000 }, () => {
     let accepted = 0;
     for (let i = 0; i < cases; i++) {
       const { bytes, steps } = makeFuzzCase(new Random(seed + i));
@@ -81,7 +101,7 @@ describe('safetensors reader under fuzzing', () => {
   it('reads the same verdicts from disk, and leaves no file open', async () => {
     const path = join(folder, 'model.safetensors');
     const before = await countOpenFiles();
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < tiered(300, 10_000); i++) {
       const { bytes, steps } = makeFuzzCase(new Random(seed + i));
       await writeFile(path, bytes);
       const message = await openCheckpoint(folder).then(
@@ -92,6 +112,20 @@ describe('safetensors reader under fuzzing', () => {
       expect(message, `FUZZ_SEED=${seed + i} (${steps.join(', ')})`).toBe(expected);
     }
     expect(await countOpenFiles()).toBe(before);
+  });
+
+  it.each(largeHeaders)('a header of 8 MB, %s: refused or read within a second and 64 MB', (_, header, verdict) => {
+    const bytes = frameHeader(header);
+    const before = process.memoryUsage().rss;
+    const started = process.cpuUsage();
+    const result = read(bytes);
+    const { user, system } = process.cpuUsage(started);
+    const grown = process.memoryUsage().rss - before;
+    if (verdict === undefined) expect(result).toBeInstanceOf(Map);
+    else
+      expect(result).toMatchObject({ code: 'checkpoint-invalid', message: expect.stringMatching(verdict) as string });
+    expect((user + system) / 1000).toBeLessThan(1000);
+    expect(grown / 2 ** 20).toBeLessThan(64);
   });
 
   it('takes a sparse file of 1 TB by its header alone', async () => {

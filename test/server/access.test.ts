@@ -130,21 +130,6 @@ describe('keys', () => {
     const none = new ApiKeys([]);
     expect([none.issue(), none.count]).toEqual([undefined, 0]);
   });
-
-  test('an operator may shape refusals', async () => {
-    const app = await startGuarded({
-      apiKeys: [key],
-      refuse: (refusal, request, response) =>
-        void response
-          .status(refusal.status)
-          .set(refusal.headers)
-          .json({ detail: `${request.path}: ${refusal.message}` }),
-    });
-    const { status, headers, text } = await ask(app, '/v1/rerank', { method: 'POST' });
-    expect([status, headers['www-authenticate']]).toEqual([401, 'Bearer']);
-    expect(text).toBe('{"detail":"/v1/rerank: A valid API key is needed: Authorization: Bearer KEY"}');
-    app.close();
-  });
 });
 
 describe('headers of every answer', () => {
