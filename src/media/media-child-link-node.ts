@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import process from 'node:process';
 
 import { bareEnvironment } from '../process/child-environment.ts';
-import { forkModule, neighbour } from '../process/fork-module-node.ts';
+import { forkModule, neighbour } from '../process/start-module-node.ts';
 import type { MediaCommand, MediaReport } from './media-protocol.ts';
 
 /** Heap of a process; pixels lie outside of it. */

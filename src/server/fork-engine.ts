@@ -3,7 +3,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { withoutSecrets } from '../process/child-environment.ts';
-import { forkModule, neighbour } from '../process/fork-module-node.ts';
+import { forkModule, neighbour } from '../process/start-module-node.ts';
 import type { EngineLaunch } from './engine-protocol.ts';
 
 /** Batches leave little garbage; V8's own choice is 48 MiB for it, which it takes in the course of hundreds of batches. */

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { takeTurn } from '../text/long-work.ts';
 import { WgrankError } from '../errors.ts';
+import { neighbour, threadEntry } from '../process/start-module-node.ts';
 import { HttpRefusal } from './error-answer.ts';
 import type { JsonLimits } from './json-parse.ts';
 import { putBack, type JsonBuild } from './json-pieces.ts';
@@ -97,7 +98,7 @@ export class JsonThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(withLoader(this.#options.entry ?? workerEntry()), {
+    const worker = new Worker(threadEntry(this.#options.entry ?? neighbour(import.meta.url, 'json-worker')), {
       execArgv: [],
       name: 'wgrank json',
       resourceLimits: { maxOldGenerationSizeMb: heapMegabytes(this.#options.maxBodyBytes) },
@@ -188,16 +189,3 @@ function heapMegabytes(maxBodyBytes: number): number {
 
 const cancelled = () => new WgrankError('cancelled', 'server', 'the client has gone');
 const closed = () => new WgrankError('engine-stopped', 'server', 'the server is closed');
-
-/** The worker has this file's own ending: .ts under tsx and vitest, .js in dist. */
-function workerEntry(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? './json-worker.ts' : './json-worker.js', import.meta.url);
-}
-
-/** A thread starts without its parent's loader, so a TypeScript file is imported behind a line that registers one. */
-function withLoader(entry: URL): URL {
-  if (!entry.pathname.endsWith('.ts')) return entry;
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const body = `import { register } from ${loader}; register(); await import(${JSON.stringify(entry.href)});`;
-  return new URL(`data:text/javascript,${encodeURIComponent(body)}`);
-}

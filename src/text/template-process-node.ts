@@ -4,7 +4,7 @@ import process from 'node:process';
 
 import { WgrankError } from '../errors.ts';
 import { bareEnvironment } from '../process/child-environment.ts';
-import { forkModule, neighbour } from '../process/fork-module-node.ts';
+import { forkModule, neighbour } from '../process/start-module-node.ts';
 import type { ChatTemplate } from './chat-template.ts';
 import type { RenderCommand, RenderReport } from './template-protocol.ts';
 import { promptUnits, type TemplateTexts } from './template-texts.ts';

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 
 import { WgrankError } from '../errors.ts';
+import { neighbour, threadEntry } from '../process/start-module-node.ts';
 import { takeTurn } from './long-work.ts';
 import type { TokenizerFile } from './tokenizer-json.ts';
 import type { PackedTokens, WorkerCommand, WorkerReport, WorkerStart, WorkerTask } from './tokenizer-protocol.ts';
@@ -23,8 +24,12 @@ export class TokenizerThread {
   #ended = false;
 
   /** @param entry the thread's file; tests pass one that fails */
-  constructor(start: WorkerStart, events: ThreadEvents, entry: URL = workerEntry()) {
-    this.#worker = new Worker(withLoader(entry), { workerData: start, execArgv: [], name: 'wgrank tokenizer' });
+  constructor(
+    start: WorkerStart,
+    events: ThreadEvents,
+    entry: URL = neighbour(import.meta.url, 'tokenizer-worker-node'),
+  ) {
+    this.#worker = new Worker(threadEntry(entry), { workerData: start, execArgv: [], name: 'wgrank tokenizer' });
     this.#worker.on('message', (report: WorkerReport) => {
       if (this.#ended) return;
       if (report.kind === 'done') events.onDone(report.tokens);
@@ -78,20 +83,4 @@ export class TokenizerThread {
 
 function ended(why: string): WgrankError {
   return new WgrankError('engine-stopped', 'tokenizer', `a tokenizer thread ended: ${why}`);
-}
-
-/** The worker has this file's own ending: .ts under tsx and vitest, .js in dist. */
-function workerEntry(): URL {
-  return new URL(
-    import.meta.url.endsWith('.ts') ? './tokenizer-worker-node.ts' : './tokenizer-worker-node.js',
-    import.meta.url,
-  );
-}
-
-/** A thread starts without its parent's loader, so a TypeScript file is imported behind a line that registers one. */
-function withLoader(entry: URL): URL {
-  if (!entry.pathname.endsWith('.ts')) return entry;
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const body = `import { register } from ${loader}; register(); await import(${JSON.stringify(entry.href)});`;
-  return new URL(`data:text/javascript,${encodeURIComponent(body)}`);
 }

@@ -28,3 +28,11 @@ export function forkModule(module: URL, { args = [], flags = [], env, stdio }: F
     stdio: [...stdio, 'ipc'] as StdioOptions,
   });
 }
+
+/** For `new Worker`: a thread starts without its parent's loader, so a TypeScript file is imported behind a line that registers one. */
+export function threadEntry(module: URL): URL {
+  if (!module.pathname.endsWith('.ts')) return module;
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  const body = `import { register } from ${loader}; register(); await import(${JSON.stringify(module.href)});`;
+  return new URL(`data:text/javascript,${encodeURIComponent(body)}`);
+}
