@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { bpeFormText, formText, tokenizerOf } from '../text/forms.ts';
 import { showFigures } from '../support/figures.ts';
+import { tiered } from '../support/tier.ts';
 
 const tokenizers = { Unigram: tokenizerOf(formText('published')), BPE: tokenizerOf(bpeFormText('qwen3')) };
 
@@ -36,6 +37,12 @@ function timeOf(encode: (text: string) => unknown, text: string): number {
   return (user + system) / 1000;
 }
 
+/**
+ * A doubling of the text may take so many times the time. The promise is 2.3, which `npm run scorecard` asks for: over 125 kB to 8 MB
+ * the time for a megabyte is the same, but between two sizes the collector alone makes up to 2.7. Quadratic time would be 4.
+ */
+const mostPerDoubling = tiered(3, 2.3);
+
 const worst = { ms: 0, ratio: 0 };
 afterAll(() => showFigures(worst));
 
@@ -55,6 +62,6 @@ describe.each(Object.entries(tokenizers))('1 MB of text takes linear time: %s', 
     // The mean of three doublings: of one alone, the collector and the caches decide. Below 10 ms the clock's own steps count.
     const ratio = (eight / Math.max(one, 10)) ** (1 / 3);
     worst.ratio = Math.max(worst.ratio, ratio);
-    expect(ratio).toBeLessThanOrEqual(2.3);
+    expect(ratio).toBeLessThanOrEqual(mostPerDoubling);
   });
 });

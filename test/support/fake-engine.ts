@@ -55,7 +55,12 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   let batches = 0;
   let aborts = 0;
   return {
-    info: { ...fakeInfo, model, maxTokens: options.maxLength ?? fakeInfo.maxTokens, maxBatchTokens: options.maxBatchTokens ?? fakeInfo.maxBatchTokens },
+    info: {
+      ...fakeInfo,
+      model,
+      maxTokens: options.maxLength ?? fakeInfo.maxTokens,
+      maxBatchTokens: options.maxBatchTokens ?? fakeInfo.maxBatchTokens,
+    },
     async score(pairs, signal) {
       batches++;
       signal?.addEventListener('abort', () => aborts++, { once: true });
