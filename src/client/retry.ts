@@ -1,6 +1,10 @@
 /** Where the server names no time: half a second, then twice as long each time. */
 const firstWaitMs = 500;
 const longestWaitMs = 8000;
+/** `setTimeout` fires at once for more. */
+const longestTimerMs = 2 ** 31 - 1;
+/** A server that names no time to speak of must not be asked in a loop. */
+const leastWaitMs = 100;
 
 /** Statuses that pass by themselves: the queue is full; the model is loading or is being started again. */
 export const passes = (status: number): boolean => status === 429 || status === 503;
@@ -24,7 +28,7 @@ const isCount = (text: string) => /^\s*\d+(\.\d+)?\s*$/.test(text);
  * @param attempt 0 after the first one
  */
 export function waitBefore(attempt: number, retryAfterMs: number | undefined, random: number): number {
-  if (retryAfterMs !== undefined) return retryAfterMs * (1 + random / 4);
+  if (retryAfterMs !== undefined) return Math.max(retryAfterMs, leastWaitMs) * (1 + random / 4);
   return Math.min(firstWaitMs * 2 ** attempt, longestWaitMs) * (0.5 + random / 2);
 }
 
@@ -36,10 +40,13 @@ export function wait(ms: number, signal: AbortSignal): Promise<void> {
       clearTimeout(timer);
       reject(signal.reason as Error);
     };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
+    const timer = setTimeout(
+      () => {
+        signal.removeEventListener('abort', stop);
+        resolve();
+      },
+      Math.min(ms, longestTimerMs),
+    );
     signal.addEventListener('abort', stop, { once: true });
   });
 }

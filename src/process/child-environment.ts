@@ -9,10 +9,10 @@ export function bareEnvironment(all: Environment, also?: RegExp): Record<string,
   return Object.fromEntries(Object.entries(all).filter(([name]) => bare.test(name) || also?.test(name)));
 }
 
-/** Words in the names of secrets, such as WGRANK_API_KEY, HF_TOKEN and PGPASSWORD. */
-const secretName = /KEY|TOKEN|SECRET|PASS|CREDENTIAL|COOKIE|AUTH(?!ORITY)/i;
-/** An address with a password in it. */
-const secretValue = /^[a-z][\w+.-]*:\/\/[^/?#]*:[^/?#]*@/i;
+/** Words in the names of secrets, such as WGRANK_API_KEY, HF_TOKEN, PGPASSWORD, SENTRY_DSN and OTEL_EXPORTER_OTLP_HEADERS. */
+const secretName = /KEY|TOKEN|SECRET|PASS|_PWD$|CREDENTIAL|COOKIE|AUTH(?!ORITY)|_HEADERS$|DSN$|CONNECTION_?STRING|JWT/i;
+/** An address with a name or password in it. */
+const secretValue = /:\/\/[^/?#\s]+@/;
 
 /** For a process whose drivers read variables that nobody can list: everything but what looks like a secret. */
 export function withoutSecrets(all: Environment): Record<string, string | undefined> {

@@ -16,6 +16,9 @@ export interface SpawnOptions {
   readonly standby?: EngineStandby;
 }
 
+/** A killed process whose driver does not let go may outlive this. */
+export const longestEndMs = 10_000;
+
 /** An engine in a child process. */
 export interface EngineProcess extends Engine {
   readonly pid: number;
@@ -168,8 +171,12 @@ class EngineLink {
     this.#stopped ??= new WgrankError('engine-stopped', 'engine', 'the engine is closed');
     this.#send({ type: 'close' });
     const timer = setTimeout(() => this.kill(), this.#closeGraceMs);
-    await this.exited;
+    let giveUp: NodeJS.Timeout | undefined;
+    // A driver may hold a killed process for ever.
+    const enough = new Promise<void>((resolve) => (giveUp = setTimeout(resolve, this.#closeGraceMs + longestEndMs)));
+    await Promise.race([this.exited, enough]);
     clearTimeout(timer);
+    clearTimeout(giveUp);
   }
 }
 

@@ -38,7 +38,13 @@ export class EngineStandby {
   /** Starts the like of what was taken last, unless one stands by. */
   prepare(): void {
     if (this.#closed || this.#last === undefined || this.#child !== undefined) return;
-    const child = forkEngine(this.#last.engineModule, this.#onLine);
+    let child;
+    try {
+      child = forkEngine(this.#last.engineModule, this.#onLine);
+    } catch {
+      // What is short of processes or memory does without.
+      return;
+    }
     this.#child = child;
     child.once('exit', this.#lost);
     child.once('error', this.#lost);

@@ -95,7 +95,8 @@ export class FairQueue implements Engine {
     if (!this.#admitted.has(request) && !this.#room.admits(group, tokens)) {
       // A group that has its share is no reason to refuse others.
       this.#shut ||= !this.#room.admits(undefined, tokens);
-      throw this.#refuse();
+      this.#refused++;
+      throw this.#overloaded();
     }
     this.#admitted.add(request);
     return new Promise((resolve, reject) => {
@@ -115,7 +116,7 @@ export class FairQueue implements Engine {
    */
   refusal(group?: string): OverloadedError | undefined {
     if (this.#shut && !this.#room.isFuller(reopensAt)) this.#shut = false;
-    return this.#shut || !this.#room.admits(group, 1) ? this.#refuse() : undefined;
+    return this.#shut || !this.#room.admits(group, 1) ? this.#overloaded() : undefined;
   }
 
   get queue(): QueueStats {
@@ -232,8 +233,7 @@ export class FairQueue implements Engine {
     if (call.running > 0) call.controller.abort();
   }
 
-  #refuse(): OverloadedError {
-    this.#refused++;
+  #overloaded(): OverloadedError {
     const { calls, tokens, occupied } = this.#room;
     const rate = this.#throughput.perSecond(this.#clock.now());
     const waitMs = rate === undefined ? undefined : ((occupied + this.#running.tokens) / rate) * 1000;

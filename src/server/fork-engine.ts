@@ -22,7 +22,9 @@ export function forkEngine(engineModule: URL | undefined, onLine: (line: string)
     env: withoutSecrets(process.env),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  for (const stream of [child.stdout!, child.stderr!]) forwardLines(stream, onLine);
+  // One that could not be started has neither streams nor a channel, and says so once more than those who own it listen.
+  child.on('error', () => undefined);
+  for (const stream of [child.stdout, child.stderr]) if (stream) forwardLines(stream, onLine);
   return child;
 }
 

@@ -45,6 +45,7 @@ export function createHttpServer(
 ): Server {
   const { answerTimeout, ...ofNode } = timeouts;
   const count = countRequests();
+  const answering = new WeakMap<Socket, ServerResponse>();
   // Node's own refusals have no bodies: of requests without Host, of other expectations than 100-continue, of the 1,001st request.
   const server = createServer({ ...ofNode, requireHostHeader: false }, (request, response) => {
     if (count(request.socket) >= maxRequestsPerSocket) response.setHeader('Connection', 'close');
@@ -53,6 +54,7 @@ export function createHttpServer(
       return refuse(response, 400);
     }
     toOriginForm(request);
+    answering.set(request.socket, response);
     app(request, response);
   });
   server.maxConnections = maxConnections;
@@ -62,7 +64,10 @@ export function createHttpServer(
   });
   server.on('clientError', (error, socket: Socket) => {
     onBroken();
-    answerClientError(error, socket);
+    const answer = answering.get(socket);
+    // In the middle of an answer another one would become part of it.
+    if (answer?.headersSent && !answer.writableFinished) socket.destroy();
+    else answerClientError(error, socket);
   });
   cutSlowReaders(server, {
     graceMs: answerTimeout,

@@ -25,7 +25,11 @@ export function readBytes(maxBytes: number, tooLarge: () => HttpRefusal): Reques
         // What it still has to say is for nobody.
         stream.on('error', () => undefined).destroy();
       }
-      if (error === undefined) return next();
+      if (error === undefined) {
+        // What follows the end of a compressed body is for nobody, and must not hold up the connection.
+        if (!request.complete) request.resume();
+        return next();
+      }
       if (request.complete || request.destroyed) return next(error);
       // A client that still sends does not read an answer: the rest is let through first.
       request.once('close', () => next(error)).resume();
@@ -40,7 +44,13 @@ export function readBytes(maxBytes: number, tooLarge: () => HttpRefusal): Reques
       if (!request.complete) end(new WgrankError('cancelled', 'server', 'the client has gone'));
     };
     stream.on('data', (chunk: Uint8Array) => {
-      if (!body.add(chunk)) end(tooLarge());
+      try {
+        if (!body.add(chunk)) end(tooLarge());
+      } catch (error) {
+        // No memory for a body of this size.
+        if (!(error instanceof RangeError)) throw error;
+        end(new HttpRefusal(503, 'There is no memory for the request body.', { type: '503' }));
+      }
     });
     stream.on('end', done).on('error', failed);
     request.on('close', gone).on('error', () => undefined);

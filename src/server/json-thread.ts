@@ -92,7 +92,13 @@ export class JsonThread {
     const { limitMs = 30_000, limits } = this.#options;
     const timer = setTimeout(() => this.#died(`it takes more than ${limitMs} ms`), limitMs);
     this.#running = { job, timer, texts: 0, pieces: 0 };
-    this.#worker ??= this.#start();
+    try {
+      this.#worker ??= this.#start();
+    } catch (error) {
+      this.#settle()?.job.reject(dead(error instanceof Error ? error.message : String(error)));
+      setImmediate(() => this.#next());
+      return;
+    }
     this.#worker.ref();
     this.#tell({ kind: 'parse', bytes: job.bytes, limits }, [job.bytes.buffer]);
   }
@@ -166,7 +172,7 @@ export class JsonThread {
 
   #died(why: string): void {
     void this.#endThread();
-    this.#settle()?.job.reject(new HttpRefusal(503, `the request body could not be parsed: its thread ended: ${why}`));
+    this.#settle()?.job.reject(dead(why));
     this.#next();
   }
 
@@ -187,5 +193,7 @@ function heapMegabytes(maxBodyBytes: number): number {
   return 64 + Math.ceil((6 * maxBodyBytes) / 2 ** 20);
 }
 
+const dead = (why: string) =>
+  new WgrankError('engine-stopped', 'server', `a request body could not be parsed: its thread ended: ${why}`);
 const cancelled = () => new WgrankError('cancelled', 'server', 'the client has gone');
 const closed = () => new WgrankError('engine-stopped', 'server', 'the server is closed');

@@ -35,7 +35,7 @@ export class ReplayQueue {
     this.#onAbort = onAbort;
   }
 
-  /** Adds a call. @returns its outcome @throws WgrankError `cancelled` at once when the signal says so */
+  /** Adds a call. @returns its outcome */
   add(pairs: readonly EnginePair[], signal: AbortSignal | undefined): Promise<Float32Array> {
     return new Promise((resolve, reject) => {
       const abort = () => {

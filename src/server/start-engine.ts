@@ -1,13 +1,10 @@
 import { WgrankError } from '../errors.ts';
 import type { EngineInfo, EnginePair } from '../rerank/engine.ts';
-import type { EngineProcess } from './engine-process.ts';
+import { longestEndMs, type EngineProcess } from './engine-process.ts';
 import { HangWatch } from './hang-watch.ts';
 
 /** How long a working engine may be silent at the least: a CPU rasteriser is slow with anything. */
 const defaultHangMs = { hardware: 30_000, software: 120_000 };
-
-/** A killed process whose driver does not let go may outlive this. */
-const longestEndMs = 10_000;
 
 /** What the engine is asked to prove that it can score: short, and ids that every vocabulary has. */
 const probePairs: readonly EnginePair[] = [{ ids: new Int32Array(16), truncatedTokens: 0 }];

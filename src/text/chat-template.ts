@@ -95,7 +95,8 @@ class ExactInterpreter extends Interpreter {
     const [first] = args ?? [];
     const separator =
       first && this.evaluate(first.type === 'KeywordArgumentExpression' ? first.value : first, scope).value;
-    this.#checkUnits(value.length * String(separator ?? '').length);
+    const elements = (value as readonly JinjaValue[]).reduce((sum, { value: one }) => sum + String(one).length, 0);
+    this.#checkUnits(elements + value.length * String(separator ?? '').length);
   }
 
   #guardReplace(text: string, replace: JinjaFunction | undefined): void {

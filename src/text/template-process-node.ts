@@ -210,6 +210,8 @@ function describeEnd(why: string): string {
 
 /** A message that does not arrive ends in the child's exit. */
 function send(child: ChildProcess, command: RenderCommand): void {
+  // It could not be started: 'error' says so in a moment.
+  if (child.pid === undefined) return;
   child.send(command, (error) => {
     if (error !== null) child.kill('SIGKILL');
   });

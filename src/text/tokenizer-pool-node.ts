@@ -145,7 +145,14 @@ export class TokenizerPool {
     const { task } = lane;
     if (task !== null && task.attempts < taskAttempts) this.#jobs.retry(task);
     else if (task !== null) this.#jobs.fail(task.job, error);
-    this.#addLane({ file: this.#file });
+    try {
+      this.#addLane({ file: this.#file });
+    } catch (reason) {
+      // The system makes no more threads: those that there are go on.
+      const detail = `no tokenizer thread can be started: ${reason instanceof Error ? reason.message : String(reason)}`;
+      if (this.#lanes.size === 0) void this.#stop(new WgrankError('engine-stopped', 'tokenizer', detail));
+      else this.#handOut();
+    }
   }
 
   #handOut(): void {
