@@ -60,7 +60,7 @@ describe('a thread that fails', () => {
     expect(await parse(thread, '"first"')).toBe(1);
     const failing = parse(thread, JSON.stringify(how));
     const next = parse(thread, '"next"');
-    await expect(failing).rejects.toMatchObject({ status: 503, message: expect.stringContaining(why) });
+    await expect(failing).rejects.toMatchObject({ code: 'engine-stopped', message: expect.stringContaining(why) });
     expect(await next).toBe(1);
   });
 
