@@ -31,8 +31,10 @@ describe('waits', () => {
     assert(
       property(nat(1e6), nat(20), random, (asked, attempt, chance) => {
         const ms = waitBefore(attempt, asked, chance);
-        expect(ms).toBeGreaterThanOrEqual(asked);
-        expect(ms).toBeLessThanOrEqual(1.25 * asked);
+        // A server that says "at once" is not asked in a loop.
+        const least = Math.max(asked, 100);
+        expect(ms).toBeGreaterThanOrEqual(least);
+        expect(ms).toBeLessThanOrEqual(1.25 * least);
       }),
     );
   });
