@@ -68,7 +68,7 @@ async function decodeBase64(
     const whole = text.length - (text.length % 4);
     into.take((whole / 4) * 3).write(text.slice(0, whole), 'base64');
     rest = text.slice(whole);
-    await takeTurn(signal);
+    await letOthersRun(signal);
   }
   const complete = padding === 0 ? rest.length !== 1 : padding <= 2 && (rest.length + padding) % 4 === 0;
   if (!complete) throw notBase64();
@@ -108,7 +108,7 @@ async function decodePercent(pieces: Iterable<string>, into: ByteSink, signal?: 
     const bytes = Buffer.from(piece, 'utf8');
     const count = decodeEscapes(bytes);
     bytes.copy(into.take(count), 0, 0, count);
-    await takeTurn(signal);
+    await letOthersRun(signal);
   }
   return into.finish();
 }
@@ -138,7 +138,7 @@ function hexDigit(byte: number | undefined): number {
 }
 
 /** Lets others have the event loop. */
-async function takeTurn(signal?: AbortSignal): Promise<void> {
+async function letOthersRun(signal?: AbortSignal): Promise<void> {
   await setImmediate();
   if (signal?.aborted) throw cancelled();
 }

@@ -7,6 +7,7 @@ import { usageOf } from './dialects/object-form.ts';
 import { finiteScore, relevance } from './dialects/relevance.ts';
 import { labelSign, parseSglangScore } from './dialects/sglang-score.ts';
 import { parseVllmScore, type ScoreRequest } from './dialects/vllm-score.ts';
+import { sendJson } from './json-answer.ts';
 import type { ModelDirectory } from './model-directory.ts';
 import { localsOf } from './request-locals.ts';
 import { callOptions, sumUp, type CallLimits } from './rerank-route.ts';
@@ -28,8 +29,7 @@ export function answerScore(models: ModelDirectory, limits: CallLimits): Request
       const scores = scored.map(({ logit, index }) =>
         [sign, -sign].map((side) => finiteScore(sigmoid(side * logit), index)),
       );
-      response.json({ scores, model, usage: usageOf({ totals }), object: 'scoring' });
-      return;
+      return sendJson(response, { scores, model, usage: usageOf({ totals }), object: 'scoring' });
     }
     const asked = parseVllmScore(request.body, limits);
     const { name: model, reranker } = models.take(asked.model);
@@ -38,7 +38,7 @@ export function answerScore(models: ModelDirectory, limits: CallLimits): Request
     const data = scored.map((one, index) => ({ index, object: 'score', score: relevance(one, asked.rawScores) }));
     const id = `score-${locals.requestId ?? randomUUID()}`;
     const created = Math.floor(Date.now() / 1000);
-    response.json({ id, object: 'list', created, model, data, usage: usageOf({ totals }) });
+    return sendJson(response, { id, object: 'list', created, model, data, usage: usageOf({ totals }) });
   };
 }
 

@@ -104,20 +104,16 @@ export async function serve(options: ServeOptions, parts: ModelParts): Promise<R
     server.on('error', (error) => logger.error(`the HTTP server reports: ${error.message}`));
     return { server, url };
   };
-  const main = await open(app, options.port).catch((error: unknown) => {
+  const doors: Awaited<ReturnType<typeof open>>[] = [];
+  try {
+    doors.push(await open(app, options.port));
+    if (hasOwnPort) doors.push(await open(createMetricsApp(metrics, access, reportError), options.metricsPort));
+  } catch (error) {
     metrics.close();
+    for (const { server } of doors) server.close();
     throw error;
-  });
-  let beside: typeof main | undefined;
-  if (hasOwnPort) {
-    try {
-      beside = await open(createMetricsApp(metrics, access, reportError), options.metricsPort);
-    } catch (error) {
-      metrics.close();
-      main.server.close();
-      throw error;
-    }
   }
+  const [main, beside] = doors as [(typeof doors)[0], (typeof doors)[0]?];
 
   const loading = new AbortController();
   const loaded = loadAll(models, loading.signal);

@@ -8,6 +8,7 @@ import { createApp } from '../../src/server/app.ts';
 import { FairQueue } from '../../src/server/fair-queue.ts';
 import { tiered } from '../support/tier.ts';
 import { listen, postRerank } from './fake-reranker.ts';
+import { expectEmpty } from './queue-box.ts';
 import { StubEngine } from './stub-engine.ts';
 
 const aborts = tiered(200, 10_000);
@@ -134,14 +135,7 @@ test(
     expect(waited.length).toBeGreaterThan(aborts / 8);
     expect(worked.length).toBeLessThanOrEqual(0.01 * waited.length);
     expect(answers).toBeGreaterThan(0);
-    expect(queue.queue).toMatchObject({
-      waitingCalls: 0,
-      waitingTokens: 0,
-      waitingGroups: 0,
-      openCalls: 0,
-      runningSlices: 0,
-      runningTokens: 0,
-    });
+    expectEmpty(queue);
     expect(admission.stats).toMatchObject({ heldBytes: 0, unfinishedBodies: 0, requests: 0 });
     await app.close();
   },

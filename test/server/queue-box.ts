@@ -43,11 +43,8 @@ export function openQueue(options: FairQueueOptions = {}, stub: StubOptions = {}
   return { clock, engine, queue, call, order };
 }
 
-export const expectIdle = ({
-  clock,
-  engine,
-  queue,
-}: Pick<ReturnType<typeof openQueue>, 'clock' | 'engine' | 'queue'>) => {
+/** Nothing waits in the queue, runs, or is owed an answer. */
+export const expectEmpty = (queue: FairQueue) =>
   expect(queue.queue).toMatchObject({
     waitingCalls: 0,
     waitingTokens: 0,
@@ -56,6 +53,13 @@ export const expectIdle = ({
     runningSlices: 0,
     runningTokens: 0,
   });
+
+export const expectIdle = ({
+  clock,
+  engine,
+  queue,
+}: Pick<ReturnType<typeof openQueue>, 'clock' | 'engine' | 'queue'>) => {
+  expectEmpty(queue);
   expect(clock.timers.size).toBe(0);
   expect(engine.running).toBe(0);
 };

@@ -10,10 +10,13 @@ export interface StubServer {
   stop(): void;
 }
 
-/** @param flags of Node, such as `--cpu-prof` */
-export async function startStubServer(flags: readonly string[] = []): Promise<StubServer> {
+/** @param words of stub-server-child @param flags of Node, such as `--cpu-prof` */
+export async function startStubServer(
+  words: readonly string[] = [],
+  flags: readonly string[] = [],
+): Promise<StubServer> {
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const child = fork(fileURLToPath(new URL('./stub-server-child.ts', import.meta.url)), {
+  const child = fork(fileURLToPath(new URL('./stub-server-child.ts', import.meta.url)), words, {
     execArgv: ['--import', tsx, ...flags],
   });
   const ended = once(child, 'exit').then(([code]) => {
